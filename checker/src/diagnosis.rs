@@ -1,0 +1,170 @@
+//! The names of the mistakes, from the deepest cause to the mildest.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A mistake by its stable name. The order is the order of causes: where two
+/// fit, the one that stands first here is named first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Diagnosis {
+    /// The program does not compile.
+    NotCompiling,
+    /// It runs, but not where the checker was told to look for it.
+    NotListening,
+    /// It panicked, or was ended by a signal of its own making.
+    Crashed,
+    /// It ended although nobody asked it to.
+    Exited,
+    /// It printed without end.
+    FloodedOutput,
+    /// It accepted a request and never answered.
+    Hung,
+    /// The thread that serves was stuck in a blocking call.
+    BlockedRuntime,
+    /// Clients were served one after another (or a few at a time).
+    SerialisedClients,
+    /// A future was built and never awaited, so its request was never sent.
+    NeverAwaited,
+    /// It answered without asking the service.
+    NotAsked,
+    /// Two futures were created, then awaited one after the other.
+    CreatedNotStarted,
+    /// Independent calls were made one after the other.
+    Sequential,
+    /// It asked the service twice for one answer.
+    AskedTwice,
+    /// The right values stood under the wrong names.
+    LabelsSwap,
+    /// It waited for another call although one had already failed.
+    SlowFailure,
+    /// It left a call running that nobody waits for any more.
+    NotCancelled,
+    /// It waited without limit for a service that hangs.
+    NoTimeout,
+    /// An upstream fault was answered as a success.
+    FaultHidden,
+    /// The status was not the one in the contract.
+    WrongStatus,
+    /// The body was not the one in the contract.
+    WrongBody,
+    /// It left processes of its own behind.
+    ChildrenLeft,
+    /// Every call opened a connection of its own (advice, no failure).
+    ConnectionPerCall,
+}
+
+impl Diagnosis {
+    /// Every diagnosis, deepest cause first.
+    pub const ALL: [Self; 22] = [
+        Self::NotCompiling,
+        Self::NotListening,
+        Self::Crashed,
+        Self::Exited,
+        Self::FloodedOutput,
+        Self::Hung,
+        Self::BlockedRuntime,
+        Self::SerialisedClients,
+        Self::NeverAwaited,
+        Self::NotAsked,
+        Self::CreatedNotStarted,
+        Self::Sequential,
+        Self::AskedTwice,
+        Self::LabelsSwap,
+        Self::SlowFailure,
+        Self::NotCancelled,
+        Self::NoTimeout,
+        Self::FaultHidden,
+        Self::WrongStatus,
+        Self::WrongBody,
+        Self::ChildrenLeft,
+        Self::ConnectionPerCall,
+    ];
+
+    /// The stable name, as it stands in reports and file names.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotCompiling => "not-compiling",
+            Self::NotListening => "not-listening",
+            Self::Crashed => "crashed",
+            Self::Exited => "exited",
+            Self::FloodedOutput => "flooded-output",
+            Self::Hung => "hung",
+            Self::BlockedRuntime => "blocked-runtime",
+            Self::SerialisedClients => "serialised-clients",
+            Self::NeverAwaited => "never-awaited",
+            Self::NotAsked => "not-asked",
+            Self::CreatedNotStarted => "created-not-started",
+            Self::Sequential => "sequential",
+            Self::AskedTwice => "asked-twice",
+            Self::LabelsSwap => "labels-swap",
+            Self::SlowFailure => "slow-failure",
+            Self::NotCancelled => "not-cancelled",
+            Self::NoTimeout => "no-timeout",
+            Self::FaultHidden => "fault-hidden",
+            Self::WrongStatus => "wrong-status",
+            Self::WrongBody => "wrong-body",
+            Self::ChildrenLeft => "children-left",
+            Self::ConnectionPerCall => "connection-per-call",
+        }
+    }
+
+    /// The mistake in one line, as a headline says it.
+    pub const fn headline(self) -> &'static str {
+        match self {
+            Self::NotCompiling => "it does not compile yet",
+            Self::NotListening => "it does not listen where it was told to",
+            Self::Crashed => "it crashed",
+            Self::Exited => "it ended by itself",
+            Self::FloodedOutput => "it prints without end",
+            Self::Hung => "it took a request and never answered",
+            Self::BlockedRuntime => "a blocking call stops the thread that serves",
+            Self::SerialisedClients => "clients wait for each other",
+            Self::NeverAwaited => "a future was built but never awaited",
+            Self::NotAsked => "it answered without asking the service",
+            Self::CreatedNotStarted => "created is not started",
+            Self::Sequential => "one after the other",
+            Self::AskedTwice => "it asked twice for one answer",
+            Self::LabelsSwap => "the right values under the wrong names",
+            Self::SlowFailure => "it waits on although one call has failed",
+            Self::NotCancelled => "it leaves a call running that nobody needs",
+            Self::NoTimeout => "it waits for ever on a service that hangs",
+            Self::FaultHidden => "a failure was answered as a success",
+            Self::WrongStatus => "the status is not the one in the contract",
+            Self::WrongBody => "the body is not the one in the contract",
+            Self::ChildrenLeft => "it leaves processes behind",
+            Self::ConnectionPerCall => "a new connection for every call",
+        }
+    }
+
+    /// The diagnosis with that name.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|d| d.code() == code)
+    }
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_lists_every_diagnosis_once_in_the_order_of_causes() {
+        assert!(Diagnosis::ALL.windows(2).all(|w| w[0] < w[1]));
+    }
+
+    #[test]
+    fn codes_and_serialised_names_are_the_same() {
+        for diagnosis in Diagnosis::ALL {
+            let json = serde_json::to_string(&diagnosis).expect("a unit variant serialises");
+            assert_eq!(json, format!("\"{}\"", diagnosis.code()));
+            assert_eq!(Diagnosis::from_code(diagnosis.code()), Some(diagnosis));
+        }
+    }
+}
