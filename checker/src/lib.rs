@@ -4,6 +4,25 @@
 //! exercise → build → stage (taps + learner's process) → probe → observation → judge → findings → report → render
 //!                     effects live here ────────────────┘        pure from here on
 //! ```
+//!
+//! - [`workshop`]: the checkout and its exercises; [`compile`]: cargo.
+//! - [`run`], [`stage`], [`program`], [`client`], [`probe`]: everything with effects.
+//! - [`observation`], [`judge`], [`exercises`], [`source`]: what follows from it.
+//! - [`report`], [`diagnosis`]: what is said about it.
 
+pub mod client;
+pub mod compile;
+pub mod contract;
 pub mod diagnosis;
+pub mod exercises;
+pub mod judge;
+pub mod observation;
+pub mod probe;
+pub mod program;
+pub mod progress;
 pub mod report;
+pub mod run;
+pub mod source;
+pub mod stage;
+pub mod verify;
+pub mod workshop;

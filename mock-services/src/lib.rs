@@ -4,6 +4,17 @@
 //! ```text
 //! learner's program → tap (journal, holds, latency, faults) → wiremock (bodies)
 //! ```
+//!
+//! - [`tap`]: a reverse proxy that records and obeys a script.
+//! - [`script`]: what a tap is to do with a request.
+//! - [`journal`]: what happened, on one clock.
+//! - [`weather`], [`auth`]: what the services answer.
 
+pub mod auth;
 pub mod exchange;
+pub mod journal;
 pub mod moment;
+pub mod scene;
+pub mod script;
+pub mod tap;
+pub mod weather;

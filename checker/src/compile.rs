@@ -1,0 +1,204 @@
+//! Builds a program with cargo and reads what cargo says.
+
+use std::ffi::OsString;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use cargo_metadata::Message;
+use cargo_metadata::diagnostic::DiagnosticLevel;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::Command;
+
+/// A build that takes longer than this is given up.
+const DEADLINE: Duration = Duration::from_secs(30 * 60);
+
+/// A binary to build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its package.
+    pub package: String,
+    /// Its name.
+    pub binary: String,
+    /// Features to switch on.
+    pub features: Vec<String>,
+}
+
+/// What a build came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Built {
+    /// It compiled.
+    Program {
+        /// The executable.
+        path: PathBuf,
+        /// Its main source file.
+        source: PathBuf,
+    },
+    /// It did not, and this is what cargo says about it (with colours).
+    Broken {
+        /// Every error as the compiler renders it.
+        rendered: String,
+    },
+}
+
+impl Target {
+    /// A binary of a package.
+    pub fn new(package: &str, binary: &str) -> Self {
+        Self {
+            package: package.to_owned(),
+            binary: binary.to_owned(),
+            features: Vec::new(),
+        }
+    }
+}
+
+/// Builds a target. `said` is told how many crates are done, as they are.
+///
+/// # Errors
+/// Where there is no cargo, or it fails for a reason that is not in the code.
+pub async fn build(
+    root: &Path,
+    target: &Target,
+    said: &(dyn Fn(usize, Duration) + Sync),
+) -> anyhow::Result<(Built, Duration)> {
+    let began = Instant::now();
+    let built = tokio::time::timeout(DEADLINE, run(root, target, began, said))
+        .await
+        .with_context(|| {
+            format!(
+                "cargo was still building {} after {} minutes; run `cargo build -p {}` to see why",
+                target.binary,
+                DEADLINE.as_secs() / 60,
+                target.package
+            )
+        })??;
+    Ok((built, began.elapsed()))
+}
+
+async fn run(
+    root: &Path,
+    target: &Target,
+    began: Instant,
+    said: &(dyn Fn(usize, Duration) + Sync),
+) -> anyhow::Result<Built> {
+    // Under `cargo run` this is the very cargo that runs us.
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(&cargo);
+    command
+        .current_dir(root)
+        .args(["build", "--message-format=json-diagnostic-rendered-ansi"])
+        .args(["--package", &target.package, "--bin", &target.binary])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    if !target.features.is_empty() {
+        command.args(["--features", &target.features.join(",")]);
+    }
+    let mut child = command.spawn().map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            anyhow::anyhow!(
+                "cargo was not found; install Rust from https://rustup.rs, open a new terminal and try again"
+            )
+        } else {
+            anyhow::Error::new(error).context("cargo could not be started")
+        }
+    })?;
+    let (Some(stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        bail!("cargo was started without its pipes");
+    };
+    let complaints = tokio::spawn(async move {
+        let mut text = Vec::new();
+        let _ = stderr.read_to_end(&mut text).await;
+        String::from_utf8_lossy(&text).into_owned()
+    });
+
+    let mut lines = BufReader::new(stdout).split(b'\n');
+    let mut program = None;
+    let mut errors: Vec<String> = Vec::new();
+    let mut done = 0;
+    while let Some(line) = lines.next_segment().await.context("cargo's output broke off")? {
+        for message in Message::parse_stream(Cursor::new(line)).flatten() {
+            match message {
+                Message::CompilerArtifact(artifact) => {
+                    done += 1;
+                    said(done, began.elapsed());
+                    if artifact.target.name == target.binary
+                        && let Some(path) = artifact.executable
+                    {
+                        program = Some((path, artifact.target.src_path));
+                    }
+                }
+                Message::CompilerMessage(message)
+                    if message.message.level == DiagnosticLevel::Error
+                        || message.message.level == DiagnosticLevel::Ice =>
+                {
+                    let rendered = message.message.rendered.unwrap_or(message.message.message);
+                    // rustc closes with "aborting due to …", which says nothing new.
+                    if !rendered.contains("aborting due to") && !errors.contains(&rendered) {
+                        errors.push(rendered);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    let status = child.wait().await.context("cargo could not be waited for")?;
+    let complaints = complaints.await.unwrap_or_default();
+    if status.success() {
+        let Some((path, source)) = program else {
+            bail!(
+                "cargo built {} but names no executable for `{}`; does the package still have that binary?",
+                target.package,
+                target.binary
+            );
+        };
+        return Ok(Built::Program {
+            path: path.into_std_path_buf(),
+            source: source.into_std_path_buf(),
+        });
+    }
+    if !errors.is_empty() {
+        return Ok(Built::Broken {
+            rendered: errors.join("\n").trim_end().to_owned(),
+        });
+    }
+    if ours(&complaints) {
+        bail!("cargo could not build {}: {}", target.package, last_words(&complaints));
+    }
+    Ok(Built::Broken {
+        rendered: complaints.trim_end().to_owned(),
+    })
+}
+
+/// Failures of cargo that no change of the learner's code can mend.
+fn ours(complaints: &str) -> bool {
+    [
+        "No space left on device",
+        "Read-only file system",
+        "Permission denied",
+        "failed to download",
+        "failed to get `",
+        "Could not resolve host",
+        "attempting to make an HTTP request, but --offline was specified",
+        "did not match any packages",
+        "no bin target named",
+        "is not installed",
+        "failed to write",
+        "failed to create directory",
+    ]
+    .iter()
+    .any(|words| complaints.contains(words))
+}
+
+fn last_words(complaints: &str) -> String {
+    let lines: Vec<_> = complaints
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("Compiling"))
+        .take(6)
+        .collect();
+    lines.join("; ")
+}

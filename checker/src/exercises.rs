@@ -1,0 +1,82 @@
+//! How each exercise is probed and judged: one file per exercise, one line here.
+
+mod ex01;
+mod ex02;
+
+use crate::diagnosis::Diagnosis;
+use crate::observation::Observation;
+use crate::report::{Finding, Timeline};
+use crate::run::Run;
+use crate::stage::Stage;
+
+/// What an exercise makes of a program that has become ready.
+#[derive(Debug)]
+pub struct Judged {
+    /// One per check, in teaching order, without `ready`.
+    pub findings: Vec<Finding>,
+    /// One per probe that is worth drawing.
+    pub timelines: Vec<Timeline>,
+    /// What the program printed in the probe that matters most.
+    pub output: String,
+}
+
+/// An exercise that this checker can grade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Graded {
+    /// Weather client.
+    Ex01,
+    /// Today and tomorrow in parallel.
+    Ex02,
+}
+
+impl Graded {
+    /// The exercise with that id.
+    pub fn from_id(id: &str) -> Option<Self> {
+        match id {
+            "ex01" => Some(Self::Ex01),
+            "ex02" => Some(Self::Ex02),
+            _ => None,
+        }
+    }
+
+    /// The ids and titles of its checks, in teaching order, without `ready`.
+    pub fn checks(self) -> Vec<crate::judge::Check> {
+        match self {
+            Self::Ex01 => ex01::checks(),
+            Self::Ex02 => ex02::checks(),
+        }
+    }
+
+    /// Probes a program whose first instance is ready, and judges what it saw.
+    ///
+    /// # Errors
+    /// Faults that are not the learner's.
+    pub async fn grade(self, run: &Run, first: Stage<'_>) -> anyhow::Result<Judged> {
+        match self {
+            Self::Ex01 => ex01::grade(run, first).await,
+            Self::Ex02 => ex02::grade(run, first).await,
+        }
+    }
+
+    /// Mistakes that look alike from outside, told apart by the source.
+    pub fn refine(self, diagnosis: Diagnosis, hints: &crate::source::Hints) -> Diagnosis {
+        match (self, diagnosis) {
+            (_, Diagnosis::NotAsked) if hints.never_awaited.is_some() => Diagnosis::NeverAwaited,
+            (Self::Ex02, Diagnosis::Sequential) if hints.created_then_awaited.is_some() => {
+                Diagnosis::CreatedNotStarted
+            }
+            _ => diagnosis,
+        }
+    }
+}
+
+/// What the program printed where that matters most: with a panic, if anywhere.
+fn telling_output(observations: &[&Observation]) -> String {
+    observations
+        .iter()
+        .find(|seen| seen.output.panic().is_some())
+        .or_else(|| observations.iter().find(|seen| seen.trouble.is_some()))
+        .or_else(|| observations.first())
+        .map(|seen| seen.output.text.clone())
+        .unwrap_or_default()
+}

@@ -1,0 +1,680 @@
+//! ex02 Today and tomorrow in parallel: independent is not sequential.
+//!
+//! `GET /tomorrow` → `{"today":"10.1 C","tomorrow":"12.4 C"}`. Both calls are in
+//! flight together, proved by a rendezvous of the two: neither is answered until
+//! both have been asked. Then either is let go first, to see that the labels
+//! never swap; then one fails while the other is withheld, to see that the
+//! failure answers at once and that the other call is given up.
+
+use mock_services::scene::Scene;
+use mock_services::script::{Hold, Treatment};
+use mock_services::weather::Reading;
+use serde_json::{Value, json};
+
+use super::{Judged, telling_output};
+use crate::client::YOU;
+use crate::contract::Contract;
+use crate::diagnosis::Diagnosis;
+use crate::judge::{self, Check, Fault};
+use crate::observation::{Observation, Question, Rendezvous, Silence, route_of};
+use crate::probe::{self, HANG_LIMIT, in_flight, observe};
+use crate::report::{Gap, words};
+use crate::run::Run;
+use crate::stage::{ANSWER_QUIET, QUIET, Setting, Stage, Trouble, Waited};
+
+const TODAY: &str = "/today";
+const TOMORROW: &str = "/tomorrow";
+
+const CONTRACT: Contract = Contract {
+    id: "ex02",
+    route: "/tomorrow",
+    asks: &[TODAY, TOMORROW],
+    body,
+    same,
+};
+
+fn body(readings: &[Reading]) -> String {
+    match readings {
+        [today, tomorrow, ..] => {
+            json!({"today": today.temperature, "tomorrow": tomorrow.temperature}).to_string()
+        }
+        _ => String::new(),
+    }
+}
+
+/// The same JSON value, whatever its spacing and the order of its keys.
+fn same(right: &str, body: &str) -> bool {
+    let parse = |text: &str| serde_json::from_str::<Value>(text).ok();
+    parse(right).is_some_and(|right| parse(body) == Some(right))
+}
+
+/// Five clients are ten calls.
+const CLIENTS: usize = 5;
+
+pub(super) fn checks() -> Vec<Check> {
+    vec![
+        answer(),
+        overlap(),
+        labels(),
+        failure(),
+        cancel(),
+        together(),
+        health(),
+        faults(),
+        timeout(),
+        alive(),
+    ]
+}
+
+fn answer() -> Check {
+    Check::new(
+        &CONTRACT,
+        "answer",
+        "GET /tomorrow answers with both days",
+        "GET /tomorrow asks the weather for each day once, and answers {\"today\":\"10.1 C\",\"tomorrow\":\"12.4 C\"} with what it says",
+    )
+}
+
+fn overlap() -> Check {
+    Check::new(
+        &CONTRACT,
+        "overlap",
+        "both calls are in flight together",
+        "today and tomorrow are both asked before either has answered",
+    )
+}
+
+fn labels() -> Check {
+    Check::new(
+        &CONTRACT,
+        "labels",
+        "labels stay right, whichever comes first",
+        "today's temperature stands under `today`, whichever call is answered first",
+    )
+}
+
+fn failure() -> Check {
+    Check::new(
+        &CONTRACT,
+        "failure",
+        "the first failure answers at once",
+        "502 as soon as one call has failed, without waiting for the other",
+    )
+}
+
+fn cancel() -> Check {
+    Check::new(
+        &CONTRACT,
+        "cancel",
+        "a failure cancels the other call",
+        "the other call's connection is closed once its answer is of no use",
+    )
+}
+
+fn together() -> Check {
+    Check::new(
+        &CONTRACT,
+        "together",
+        "clients do not wait for each other",
+        format!("{CLIENTS} clients at once are in flight together at the weather"),
+    )
+}
+
+fn health() -> Check {
+    Check::new(
+        &CONTRACT,
+        "health",
+        "/healthz answers while calls wait",
+        "GET /healthz answers 200 at once, whatever else is waiting",
+    )
+}
+
+fn faults() -> Check {
+    Check::new(
+        &CONTRACT,
+        "faults",
+        "a weather that fails is a 502",
+        "502 where either call answers 500, answers no JSON, breaks off or is refused; and the server still serves afterwards",
+    )
+}
+
+fn timeout() -> Check {
+    Check::new(
+        &CONTRACT,
+        "timeout",
+        "a weather that hangs is a 504",
+        "504 where either call has not been answered whole within UPSTREAM_TIMEOUT_MS",
+    )
+}
+
+fn alive() -> Check {
+    Check::new(
+        &CONTRACT,
+        "alive",
+        "it stays up and leaves nothing behind",
+        "the program runs until it is told to stop, and takes what it started with it",
+    )
+}
+
+/// A day that is let go (or fails) first, and the other one.
+type Order = (&'static str, &'static str);
+const TODAY_FIRST: Order = (TODAY, TOMORROW);
+const TOMORROW_FIRST: Order = (TOMORROW, TODAY);
+
+/// Both answers are withheld until both have been asked; then one is let go,
+/// and the other once the program has dealt with it. Several rounds, because a
+/// program may be lucky once.
+async fn rendezvous(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "one client; neither answer is given until both have been asked".to_owned();
+    for (first, second) in [
+        TOMORROW_FIRST,
+        TODAY_FIRST,
+        TOMORROW_FIRST,
+        TOMORROW_FIRST,
+    ] {
+        let (one, other) = (Hold::default(), Hold::default());
+        let holds = (one.clone(), other.clone());
+        stage.weather(move |asked| {
+            Treatment::held(if asked.path == first { &holds.0 } else { &holds.1 })
+        });
+        let mut asking = probe::crowd(&CONTRACT, stage, 1);
+        let met = both_in_flight(stage, "both calls").await?;
+        let together = met.waited == Waited::Done(());
+        seen.rendezvous.push(met);
+        if together {
+            one.release();
+            stage
+                .journal
+                .until(|all| (in_flight(all, first) == 0).then_some(()))
+                .await;
+            stage.idle().await;
+        }
+        one.release();
+        other.release();
+        match stage.patiently(asking.join_next(), ANSWER_QUIET).await? {
+            Waited::Done(Some(Ok(answer))) => seen.answers.push((Question::Plain, answer)),
+            Waited::Done(_) => {}
+            Waited::GaveUp(after) => {
+                seen.silence = Some(Silence {
+                    question: Question::Plain,
+                    after,
+                });
+            }
+            Waited::TooBusy => seen.too_busy = true,
+        }
+        if !together || seen.silence.is_some() || seen.too_busy {
+            break;
+        }
+        // One clean picture is enough to draw; the rounds after it only repeat it.
+    }
+    Ok(())
+}
+
+async fn both_in_flight(stage: &Stage<'_>, about: &'static str) -> Result<Rendezvous, Trouble> {
+    let reached = |all: &[_]| in_flight(all, TODAY).min(1) + in_flight(all, TOMORROW).min(1);
+    let waited = stage
+        .patiently(
+            stage
+                .journal
+                .until(|all| (reached(all) == 2).then_some(())),
+            QUIET,
+        )
+        .await?;
+    Ok(Rendezvous {
+        about,
+        wanted: 2,
+        reached: reached(&stage.journal.exchanges()),
+        waited,
+        released: stage.journal.clock().now(),
+    })
+}
+
+const ANSWERED: &str = "the answer after a failure";
+const CANCELLED: &str = "the other call's end";
+
+/// One call fails while the other is withheld.
+async fn failing(
+    (fails, waits): Order,
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+) -> Result<(), Trouble> {
+    seen.title = format!("{fails} fails while {waits} is withheld");
+    let (failure, other) = (Hold::default(), Hold::default());
+    let holds = (failure.clone(), other.clone());
+    stage.weather(move |asked| {
+        if asked.path == fails {
+            Treatment {
+                scene: Scene::Sick,
+                ..Treatment::held(&holds.0)
+            }
+        } else {
+            Treatment::held(&holds.1)
+        }
+    });
+    let mut asking = probe::crowd(&CONTRACT, stage, 1);
+    let met = both_in_flight(stage, "both calls").await?;
+    let together = met.waited == Waited::Done(());
+    if !together {
+        // Without overlap there is nothing to learn here.
+        failure.release();
+        other.release();
+        seen.too_busy |= met.waited == Waited::TooBusy;
+        stage.patiently(asking.join_next(), ANSWER_QUIET).await?;
+        return Ok(());
+    }
+    failure.release();
+    let answered = stage.patiently(asking.join_next(), QUIET).await?;
+    let mut note = |about, waited| {
+        seen.rendezvous.push(Rendezvous {
+            about,
+            wanted: 1,
+            reached: usize::from(waited == Waited::Done(())),
+            waited,
+            released: stage.journal.clock().now(),
+        });
+    };
+    match answered {
+        Waited::Done(answer) => {
+            note(ANSWERED, Waited::Done(()));
+            if let Some(Ok(answer)) = answer {
+                seen.answers.push((Question::Sick(fails), answer));
+            }
+            let left = stage
+                .patiently(
+                    stage
+                        .journal
+                        .until(|all| (in_flight(all, waits) == 0).then_some(())),
+                    QUIET,
+                )
+                .await?;
+            note(CANCELLED, left);
+            other.release();
+        }
+        Waited::GaveUp(after) => {
+            note(ANSWERED, Waited::GaveUp(after));
+            other.release();
+            if let Waited::Done(Some(Ok(answer))) =
+                stage.patiently(asking.join_next(), ANSWER_QUIET).await?
+            {
+                seen.answers.push((Question::Sick(fails), answer));
+            }
+        }
+        Waited::TooBusy => seen.too_busy = true,
+    }
+    Ok(())
+}
+
+pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged> {
+    let unhurried = Setting::default();
+    let down = Setting {
+        weather_down: true,
+        ..unhurried
+    };
+    let hurried = Setting {
+        upstream_timeout: HANG_LIMIT,
+        ..unhurried
+    };
+    let failure_of = |order: Order| {
+        observe(run, "the answer after a failure", unhurried, async move |stage: &Stage<'_>, seen: &mut Observation| {
+            failing(order, stage, seen).await
+        })
+    };
+    let hang_of = |route: &'static str| {
+        observe(run, "504 while the weather hangs", hurried, async move |stage: &Stage<'_>, seen: &mut Observation| {
+            probe::hangs(&CONTRACT, route, stage, seen).await
+        })
+    };
+    let (answers, pair, fail_today, fail_tomorrow, crowd, sick, refused, hung, hung_too) = tokio::join!(
+        probe::on(first, &async |stage: &Stage<'_>, seen: &mut _| {
+            probe::answers(&CONTRACT, stage, seen).await
+        }),
+        observe(run, "both calls to be in flight together", unhurried, async |stage, seen| {
+            rendezvous(stage, seen).await
+        }),
+        failure_of(TODAY_FIRST),
+        failure_of(TOMORROW_FIRST),
+        observe(run, "all clients to be in flight together", unhurried, async |stage, seen| {
+            probe::together(&CONTRACT, CLIENTS, stage, seen).await
+        }),
+        observe(run, "answers to faults", unhurried, async |stage, seen| {
+            probe::faults(&CONTRACT, stage, seen).await
+        }),
+        observe(run, "an answer while the weather is down", down, async |stage, seen| {
+            probe::refused(&CONTRACT, stage, seen).await
+        }),
+        hang_of(TODAY),
+        hang_of(TOMORROW),
+    );
+    let (pair, fail_today, fail_tomorrow) = (pair?, fail_today?, fail_tomorrow?);
+    let (crowd, sick, refused, hung, hung_too) = (crowd?, sick?, refused?, hung?, hung_too?);
+    let weather = &run.weather;
+
+    let mut answer = answer().judged(
+        judge::trouble(&answers, "while it answered one client after another")
+            .or_else(|| judge::plain(&CONTRACT, weather, &answers)),
+        answers.was_too_busy(),
+        "right three times, one call for each day",
+    );
+    if let Some(word) = judge::connections(&answers) {
+        answer.advice = Some(Diagnosis::ConnectionPerCall);
+        answer.next_step = word;
+    }
+
+    let apart = judge_overlap(&pair);
+    let overlapping = apart.is_none();
+    let gap = apart.as_ref().and_then(|_| overlap_gap(&pair));
+    let overlap = overlap().judged(
+        judge::trouble(&pair, "while both answers were withheld").or(apart),
+        pair.was_too_busy(),
+        "each was asked while the other was waiting",
+    );
+    let before = "the calls do not overlap: ex02/overlap comes first";
+    let labels = if overlapping {
+        labels().judged(
+            judge_labels(run, &pair),
+            pair.was_too_busy(),
+            "right in both orders",
+        )
+    } else {
+        labels().not_reached(before)
+    };
+    let fails = [&fail_today, &fail_tomorrow];
+    let busy = fails.iter().any(|seen| seen.was_too_busy());
+    let met = fails.iter().all(|seen| !seen.rendezvous.is_empty());
+    let slow = fails
+        .iter()
+        .find_map(|seen| judge::trouble(seen, "while one call failed").or_else(|| judge_failure(seen)));
+    let late = slow.is_some();
+    let (failure, cancel) = if !overlapping || !(met || late || busy) {
+        (failure().not_reached(before), cancel().not_reached(before))
+    } else {
+        let detached = fails.iter().find_map(|seen| judge_cancel(seen));
+        (
+            failure().judged(slow, busy, "502 while the other call was still withheld"),
+            if late {
+                cancel().not_reached("the failure has to answer first: ex02/failure")
+            } else {
+                cancel().judged(detached, busy, "the other call was given up at once")
+            },
+        )
+    };
+
+    let (clients_fault, health_fault) = judge::together(&CONTRACT, weather, &crowd, None);
+    let crowded = crowd.was_too_busy();
+    let together = match &health_fault {
+        Some(fault) if fault.diagnosis == Diagnosis::BlockedRuntime => {
+            together().not_reached("a blocked thread stands before it")
+        }
+        _ => together().judged(clients_fault, crowded, "all of them in flight at once"),
+    };
+    let health = health().judged(
+        health_fault,
+        crowded,
+        "answered while every call was withheld",
+    );
+    let faults = faults().judged(
+        judge::trouble(&sick, "while the weather was out of order")
+            .or_else(|| judge::trouble(&refused, "while the weather refused connections"))
+            .or_else(|| judge::faults(&CONTRACT, weather, &sick))
+            .or_else(|| judge::faults(&CONTRACT, weather, &refused)),
+        sick.was_too_busy() || refused.was_too_busy(),
+        "502 each time, and right again afterwards",
+    );
+    let timeout = timeout().judged(
+        judge::trouble(&hung, "while today hung")
+            .or_else(|| judge::trouble(&hung_too, "while tomorrow hung"))
+            .or_else(|| judge::faults(&CONTRACT, weather, &hung))
+            .or_else(|| judge::faults(&CONTRACT, weather, &hung_too)),
+        hung.was_too_busy() || hung_too.was_too_busy(),
+        "504 each time, before the head and in mid-body",
+    );
+    let all = [
+        &answers,
+        &pair,
+        &fail_today,
+        &fail_tomorrow,
+        &crowd,
+        &sick,
+        &refused,
+        &hung,
+        &hung_too,
+    ];
+    let alive = alive().judged(judge::alive(all), false, "up to the end");
+    let failed = fails
+        .into_iter()
+        .find(|seen| judge_failure(seen).is_some() || judge_cancel(seen).is_some())
+        .unwrap_or(&fail_today);
+    Ok(Judged {
+        output: telling_output(&all),
+        findings: vec![
+            answer, overlap, labels, failure, cancel, together, health, faults, timeout, alive,
+        ],
+        timelines: vec![
+            judge::timeline("ex02/answer", &answers, None),
+            judge::timeline("ex02/overlap", &first_round(&pair), gap),
+            judge::timeline("ex02/failure", failed, failure_gap(failed)),
+            judge::timeline("ex02/together", &crowd, judge::clients_gap(&CONTRACT, &crowd)),
+            judge::timeline("ex02/faults", &sick, None),
+            judge::timeline("ex02/timeout", &hung, None),
+        ],
+    })
+}
+
+/// The part of a recording that belongs to its first client.
+fn first_round(seen: &Observation) -> Observation {
+    let end = seen
+        .exchanges
+        .iter()
+        .find(|x| x.service == YOU)
+        .and_then(|x| x.ended);
+    let mut first = seen.clone();
+    if let Some(end) = end {
+        first.exchanges.retain(|x| x.arrived <= end);
+    }
+    first
+}
+
+fn judge_overlap(seen: &Observation) -> Option<Fault> {
+    let met = seen.rendezvous.first()?;
+    let Waited::GaveUp(after) = met.waited else {
+        return None;
+    };
+    let today = seen.asked(TODAY).next();
+    let tomorrow = seen.asked(TOMORROW).next();
+    let (Some(today), Some(tomorrow)) = (today, tomorrow) else {
+        let missing = if today.is_none() { TODAY } else { TOMORROW };
+        return Some(Fault::new(
+            Diagnosis::NotAsked,
+            format!("The weather was never asked `GET {missing}`."),
+            format!(
+                "Both temperatures come from the weather. Is the future of `{missing}` ever awaited?"
+            ),
+        ));
+    };
+    let (first, second) = if today.arrived <= tomorrow.arrived {
+        (today, tomorrow)
+    } else {
+        (tomorrow, today)
+    };
+    let (one, other) = (name(route_of(first)), name(route_of(second)));
+    let observed = match first.answered {
+        Some(answered) if second.arrived >= answered => format!(
+            "`{other}` was asked {} after `{one}` had answered (which was withheld for {}, in case \
+             `{other}` would come).",
+            words(second.arrived.since(answered)),
+            words(met.released.since(first.arrived)),
+        ),
+        _ => format!("`{other}` did not come for {} while `{one}` was withheld.", words(after)),
+    };
+    Some(
+        Fault::new(
+            Diagnosis::Sequential,
+            observed,
+            format!(
+                "Does `{other}` need anything that `{one}` says? Start both before you wait for \
+                 either: `tokio::try_join!` polls them together."
+            ),
+        )
+        .proved_by([first.id, second.id]),
+    )
+}
+
+fn overlap_gap(seen: &Observation) -> Option<Gap> {
+    let today = seen.asked(TODAY).next()?;
+    let tomorrow = seen.asked(TOMORROW).next()?;
+    let (first, second) = if today.arrived <= tomorrow.arrived {
+        (today, tomorrow)
+    } else {
+        (tomorrow, today)
+    };
+    Some(Gap {
+        from: first.arrived,
+        to: second.arrived,
+        exchange: second.id,
+        label: format!(
+            "{} not asked until {} had answered",
+            name(route_of(second)),
+            name(route_of(first))
+        ),
+    })
+}
+
+/// Every round's answer has each day's temperature under its own name.
+fn judge_labels(run: &Run, seen: &Observation) -> Option<Fault> {
+    let todays: Vec<_> = seen.asked(TODAY).collect();
+    let tomorrows: Vec<_> = seen.asked(TOMORROW).collect();
+    for (_, answer) in &seen.answers {
+        let ours = seen.exchange(answer.exchange)?;
+        let Ok(reply) = &answer.reply else { continue };
+        let during = |x: &&&mock_services::exchange::Exchange| {
+            x.arrived >= ours.arrived && ours.ended.is_none_or(|end| x.arrived <= end)
+        };
+        let (Some(today), Some(tomorrow)) = (
+            todays.iter().find(during),
+            tomorrows.iter().find(during),
+        ) else {
+            continue;
+        };
+        let readings = [run.weather.reading(today.id), run.weather.reading(tomorrow.id)];
+        let right = body(&readings);
+        if same(&right, &reply.body) {
+            continue;
+        }
+        let evidence = [answer.exchange, today.id, tomorrow.id];
+        let [a, b] = readings;
+        if same(&body(&[b, a]), &reply.body) {
+            let first = if today.answered <= tomorrow.answered {
+                "today"
+            } else {
+                "tomorrow"
+            };
+            return Some(
+                Fault::new(
+                    Diagnosis::LabelsSwap,
+                    format!(
+                        "When `{first}` was answered first, the answer was `{}`. Right was `{right}`.",
+                        reply.body.trim_end()
+                    ),
+                    "Do not name results in the order in which they arrive. `join!` and `try_join!` \
+                     give them back in the order in which you wrote them.",
+                )
+                .proved_by(evidence),
+            );
+        }
+        return Some(
+            Fault::new(
+                Diagnosis::WrongBody,
+                format!(
+                    "The answer was `{}` with status {}. Right was `{right}`.",
+                    reply.body.trim_end(),
+                    reply.status
+                ),
+                "Compare the two letter by letter.",
+            )
+            .proved_by(evidence),
+        );
+    }
+    judge::silence(&CONTRACT, seen)
+}
+
+fn judge_failure(seen: &Observation) -> Option<Fault> {
+    let answered = seen.rendezvous.iter().find(|r| r.about == ANSWERED)?;
+    let (Question::Sick(fails), answer) = seen.answers.first()? else {
+        return None;
+    };
+    let failed = seen.asked(fails).next()?;
+    let other = seen.exchanges.iter().find(|x| x.service != YOU && route_of(x) != *fails)?;
+    let evidence = [answer.exchange, failed.id, other.id];
+    if let Waited::GaveUp(after) = answered.waited {
+        return Some(
+            Fault::new(
+                Diagnosis::SlowFailure,
+                format!(
+                    "`{}` failed, and for {} there was no answer: it came only after `{}` had been \
+                     let go.",
+                    name(fails),
+                    words(after),
+                    name(route_of(other))
+                ),
+                "Nothing can mend the answer any more, so do not wait for the rest. `try_join!` ends \
+                 with the first error; `join!` waits for all.",
+            )
+            .proved_by(evidence),
+        );
+    }
+    None
+}
+
+fn judge_cancel(seen: &Observation) -> Option<Fault> {
+    let cancelled = seen.rendezvous.iter().find(|r| r.about == CANCELLED)?;
+    let Waited::GaveUp(after) = cancelled.waited else {
+        return None;
+    };
+    let (Question::Sick(fails), answer) = seen.answers.first()? else {
+        return None;
+    };
+    let other = seen.exchanges.iter().find(|x| x.service != YOU && route_of(x) != *fails)?;
+    Some(
+        Fault::new(
+            Diagnosis::NotCancelled,
+            format!(
+                "`{}` failed and you answered, but {} later the call for `{}` was still open, and \
+                 nobody waits for it.",
+                name(fails),
+                words(after),
+                name(route_of(other))
+            ),
+            "A dropped future is cancelled, a spawned task is not. Await both calls in one \
+             `try_join!`, or abort the task (`JoinSet`, `AbortHandle`) when you answer.",
+        )
+        .proved_by([answer.exchange, other.id]),
+    )
+}
+
+fn failure_gap(seen: &Observation) -> Option<Gap> {
+    let (Question::Sick(fails), answer) = seen.answers.first()? else {
+        return None;
+    };
+    let failed = seen.asked(fails).next()?;
+    let ours = seen.exchange(answer.exchange)?;
+    let other = seen.exchanges.iter().find(|x| x.service != YOU && route_of(x) != *fails)?;
+    if judge_failure(seen).is_some() {
+        return Some(Gap {
+            from: failed.answered?,
+            to: ours.answered?,
+            exchange: failed.id,
+            label: format!("{} had failed; no answer yet", name(fails)),
+        });
+    }
+    judge_cancel(seen)?;
+    Some(Gap {
+        from: ours.answered?,
+        to: other.ended.or(other.answered)?,
+        exchange: other.id,
+        label: "nobody waits for this any more".to_owned(),
+    })
+}
+
+fn name(route: &str) -> &str {
+    route.trim_start_matches('/')
+}

@@ -1,0 +1,820 @@
+//! What follows from what was seen, for the checks that every exercise has.
+//! Plain functions over observations: no clock, no effects.
+
+use mock_services::exchange::{Ending, Exchange};
+use mock_services::weather::Weather;
+
+use crate::client::{Answer, NoReply, YOU};
+use crate::contract::Contract;
+use crate::diagnosis::Diagnosis;
+use crate::observation::{HealthSeen, Observation, Question, Silence, route_of};
+use crate::report::{Finding, Gap, Outcome, Timeline, words};
+use crate::stage::{Trouble, Waited};
+
+/// A check: its id, what it asks, and what the contract says about it.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// `ex02/overlap`
+    pub id: String,
+    /// In a few words.
+    pub title: &'static str,
+    /// What the contract asks for.
+    pub expected: String,
+}
+
+/// A broken promise, before it is attached to its check.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// The mistake's name.
+    pub diagnosis: Diagnosis,
+    /// What was seen.
+    pub observed: String,
+    /// The one thing to do now.
+    pub next_step: String,
+    /// The exchanges that prove it.
+    pub evidence: Vec<u32>,
+}
+
+impl Check {
+    /// A check of that exercise.
+    pub fn new(
+        contract: &Contract,
+        name: &str,
+        title: &'static str,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self {
+            id: format!("{}/{name}", contract.id),
+            title,
+            expected: expected.into(),
+        }
+    }
+
+    fn finding(self, outcome: Outcome, observed: impl Into<String>) -> Finding {
+        Finding {
+            check: self.id,
+            title: self.title.to_owned(),
+            outcome,
+            diagnosis: None,
+            advice: None,
+            expected: self.expected,
+            observed: observed.into(),
+            next_step: String::new(),
+            evidence: Vec::new(),
+        }
+    }
+
+    /// The contract was kept.
+    pub fn kept(self, observed: impl Into<String>) -> Finding {
+        self.finding(Outcome::Kept, observed)
+    }
+
+    /// The contract was broken.
+    pub fn broken(self, fault: Fault) -> Finding {
+        Finding {
+            diagnosis: Some(fault.diagnosis),
+            next_step: fault.next_step,
+            evidence: fault.evidence,
+            ..self.finding(Outcome::Broken, fault.observed)
+        }
+    }
+
+    /// The machine was too busy.
+    pub fn inconclusive(self) -> Finding {
+        Finding {
+            next_step: "Close what keeps this machine busy, then run it again.".to_owned(),
+            ..self.finding(
+                Outcome::Inconclusive,
+                "This machine was too busy to judge. Nothing is held against you.",
+            )
+        }
+    }
+
+    /// Something deeper stands before it.
+    pub fn not_reached(self, because: impl Into<String>) -> Finding {
+        self.finding(Outcome::NotReached, because)
+    }
+
+    /// Broken by the first fault there is; else inconclusive if the machine was
+    /// too busy; else kept.
+    pub fn judged(
+        self,
+        fault: Option<Fault>,
+        too_busy: bool,
+        kept: impl Into<String>,
+    ) -> Finding {
+        match fault {
+            Some(fault) => self.broken(fault),
+            None if too_busy => self.inconclusive(),
+            None => self.kept(kept),
+        }
+    }
+}
+
+impl Fault {
+    /// A fault without exchanges to prove it.
+    pub fn new(
+        diagnosis: Diagnosis,
+        observed: impl Into<String>,
+        next_step: impl Into<String>,
+    ) -> Self {
+        Self {
+            diagnosis,
+            observed: observed.into(),
+            next_step: next_step.into(),
+            evidence: Vec::new(),
+        }
+    }
+
+    /// The exchanges that prove it.
+    #[must_use]
+    pub fn proved_by(mut self, evidence: impl IntoIterator<Item = u32>) -> Self {
+        self.evidence = evidence.into_iter().collect();
+        self
+    }
+}
+
+/// What is wrong with the program itself, if anything.
+pub fn trouble(seen: &Observation, doing: &str) -> Option<Fault> {
+    let trouble = seen.trouble.as_ref();
+    if let Some(panic) = seen.output.panic() {
+        let ended = matches!(trouble, Some(Trouble::Ended(_)));
+        let broke = seen.answers.iter().any(|(_, a)| a.reply.is_err());
+        if ended || broke || trouble.is_some() {
+            return Some(Fault::new(
+                Diagnosis::Crashed,
+                format!(
+                    "It panicked {doing}, at {}: {}",
+                    panic.place,
+                    panic.message.trim()
+                ),
+                format!(
+                    "Go to {}. Where an error can happen (a service that is down, a body that is \
+                     no JSON), answer with a status instead of `unwrap` or `expect`.",
+                    panic.place
+                ),
+            ));
+        }
+    }
+    match trouble? {
+        Trouble::TooBusy => None,
+        Trouble::Ended(exit) => Some(ended(exit, doing)),
+        Trouble::Flooded { printed } => Some(Fault::new(
+            Diagnosis::FloodedOutput,
+            format!(
+                "It had printed {:.1} MiB when it was stopped {doing}.",
+                *printed as f64 / f64::from(1024 * 1024)
+            ),
+            "Find the print that runs in a loop, and take it out. A line per request is plenty.",
+        )),
+        Trouble::NotListening {
+            wanted,
+            found,
+            after,
+        } => Some(not_listening(*wanted, found.as_deref(), *after)),
+        Trouble::WantedAnotherPort { wanted } => Some(Fault::new(
+            Diagnosis::NotListening,
+            format!(
+                "It ended because the address that it wanted was taken. PORT was {}, and that one was free.",
+                wanted.port()
+            ),
+            "Read the port from the environment variable PORT, and use 8080 only where it is unset.",
+        )),
+        Trouble::Unhealthy { status } => Some(Fault::new(
+            Diagnosis::WrongStatus,
+            format!("GET /healthz was answered with {status}."),
+            "Answer GET /healthz with 200 as soon as the server is ready.",
+        )),
+        Trouble::Hung { request, after } => Some(Fault::new(
+            Diagnosis::Hung,
+            format!(
+                "It accepted a connection and took `{request}`, but did not answer for {}. \
+                 It was idle all that time.",
+                words(*after)
+            ),
+            format!("See what the handler of `{request}` waits for. Does anything ever wake it?"),
+        )),
+        Trouble::NoAnswer { request, why } => Some(Fault::new(
+            Diagnosis::WrongStatus,
+            format!("`{request}` got no answer: {why}."),
+            "Answer every request with an HTTP status, GET /healthz with 200.",
+        )),
+    }
+}
+
+fn ended(exit: &crate::program::Exit, doing: &str) -> Fault {
+    use crate::program::Exit;
+    match exit {
+        Exit::Code(code) => Fault::new(
+            Diagnosis::Exited,
+            format!("It ended by itself {doing}, with exit code {code}."),
+            "A server stays until it is told to stop. Find what ends `main`, or calls \
+             `std::process::exit`; do you await the server?",
+        ),
+        Exit::Signal { name, .. } => Fault::new(
+            Diagnosis::Crashed,
+            format!("It was ended by {name} {doing}, and not by the checker."),
+            "Look for `abort`, a stack that overflows (endless recursion), or memory that only grows.",
+        ),
+    }
+}
+
+fn not_listening(
+    wanted: std::net::SocketAddr,
+    found: Option<&[std::net::SocketAddr]>,
+    after: std::time::Duration,
+) -> Fault {
+    let seen = match found {
+        Some([]) => format!(
+            "After {} it ran, but listened nowhere.",
+            words(after)
+        ),
+        Some(found) => format!(
+            "It listens on {} instead.",
+            found
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" and ")
+        ),
+        None => format!("After {} nobody listened there.", words(after)),
+    };
+    let same_port = found
+        .unwrap_or_default()
+        .iter()
+        .any(|at| at.port() == wanted.port());
+    let next = if same_port {
+        "Bind to 127.0.0.1, the IPv4 loopback address: `TcpListener::bind((\"127.0.0.1\", port))`."
+    } else {
+        "Read the port from the environment variable PORT, and use 8080 only where it is unset."
+    };
+    Fault::new(
+        Diagnosis::NotListening,
+        format!(
+            "It was told to listen on {wanted} (PORT={}). {seen}",
+            wanted.port()
+        ),
+        next,
+    )
+}
+
+/// The first thing that is wrong with plain answers: their count of calls,
+/// status, body.
+pub fn plain(contract: &Contract, weather: &Weather, seen: &Observation) -> Option<Fault> {
+    for (question, answer) in &seen.answers {
+        if !matches!(question, Question::Plain | Question::Afterwards) {
+            continue;
+        }
+        let fault = one_plain(contract, weather, seen, answer);
+        if fault.is_some() {
+            return fault;
+        }
+    }
+    silence(contract, seen)
+}
+
+fn one_plain(
+    contract: &Contract,
+    weather: &Weather,
+    seen: &Observation,
+    answer: &Answer,
+) -> Option<Fault> {
+    let ours = seen.exchange(answer.exchange)?;
+    let during = |x: &&Exchange| {
+        x.arrived >= ours.arrived && ours.ended.is_none_or(|ended| x.arrived <= ended)
+    };
+    let reply = match &answer.reply {
+        Ok(reply) => reply,
+        Err(why) => return Some(no_reply(answer, why)),
+    };
+    if reply.status != 200 {
+        return Some(
+            Fault::new(
+                Diagnosis::WrongStatus,
+                format!(
+                    "`{}` was answered with {}, though the weather was well.",
+                    ours.request, reply.status
+                ),
+                "Answer with 200 where the weather has answered.",
+            )
+            .proved_by([answer.exchange]),
+        );
+    }
+    let mut readings = Vec::new();
+    let mut evidence = vec![answer.exchange];
+    for route in contract.asks {
+        let calls: Vec<_> = seen.asked(route).filter(during).collect();
+        evidence.extend(calls.iter().map(|x| x.id));
+        match calls.as_slice() {
+            [] => return Some(not_asked(contract, seen, answer, &reply.body, route)),
+            [one] => readings.push(weather.reading(one.id)),
+            [_, second, ..] => {
+                return Some(
+                    Fault::new(
+                        Diagnosis::AskedTwice,
+                        format!(
+                            "For one `{}` the weather was asked `{}` {} times; the second time {} after the first.",
+                            ours.request,
+                            calls[0].request,
+                            calls.len(),
+                            words(second.arrived.since(calls[0].arrived)),
+                        ),
+                        "Make each call once, keep its result, and use that.",
+                    )
+                    .proved_by(evidence),
+                );
+            }
+        }
+    }
+    let right = (contract.body)(&readings);
+    (!(contract.same)(&right, &reply.body)).then(|| wrong_body(ours, &right, &reply.body, evidence))
+}
+
+fn wrong_body(ours: &Exchange, right: &str, body: &str, evidence: Vec<u32>) -> Fault {
+    Fault::new(
+        Diagnosis::WrongBody,
+        format!(
+            "`{}` was answered with `{}`. Right was `{right}`.",
+            ours.request,
+            excerpt(body)
+        ),
+        "Compare the two letter by letter. City and temperature come from the weather's answer, \
+         and change from run to run.",
+    )
+    .proved_by(evidence)
+}
+
+fn not_asked(
+    contract: &Contract,
+    seen: &Observation,
+    answer: &Answer,
+    body: &str,
+    route: &str,
+) -> Fault {
+    let before = seen.asked(route).count();
+    let observed = if before == 0 {
+        format!(
+            "`GET {}` was answered with `{}`, but the weather was never asked `GET {route}`.",
+            contract.route,
+            excerpt(body)
+        )
+    } else {
+        format!(
+            "`GET {}` was answered with `{}`, but the weather was not asked `GET {route}` for it \
+             ({before} earlier).",
+            contract.route,
+            excerpt(body)
+        )
+    };
+    Fault::new(
+        Diagnosis::NotAsked,
+        observed,
+        "Ask the weather for every request, and answer with what it says. Is there a cache, a \
+         constant, or a call whose future nobody awaits?",
+    )
+    .proved_by([answer.exchange])
+}
+
+fn no_reply(answer: &Answer, why: &NoReply) -> Fault {
+    Fault::new(
+        Diagnosis::WrongStatus,
+        format!("`GET {}` got no answer: {why}.", answer.path),
+        "Answer every request with an HTTP status, whatever happens on the way.",
+    )
+    .proved_by([answer.exchange])
+}
+
+/// A request of ours that got no answer at all.
+pub fn silence(contract: &Contract, seen: &Observation) -> Option<Fault> {
+    let Silence { question, after } = seen.silence?;
+    let ours = seen
+        .exchanges
+        .iter()
+        .rev()
+        .find(|x| x.service == YOU && route_of(x) == contract.route && x.answered.is_none());
+    let evidence = ours.map(|x| x.id);
+    if let Question::Hang(route) = question {
+        return Some(
+            Fault::new(
+                Diagnosis::NoTimeout,
+                format!(
+                    "The weather took `GET {route}` and then said no more. After {} `GET {}` still \
+                     had no answer. UPSTREAM_TIMEOUT_MS was {}.",
+                    words(after),
+                    contract.route,
+                    crate::probe::HANG_LIMIT.as_millis()
+                ),
+                "Put a time limit around the whole call, the body included \
+                 (`tokio::time::timeout`), and answer 504 when it is over.",
+            )
+            .proved_by(evidence),
+        );
+    }
+    let what_came_before = match last_call(seen, ours) {
+        Some(call) => match (call.answered, call.ended) {
+            (Some(answered), _) => format!(
+                "The last thing that happened: the weather answered `{}`, {} after it was asked.",
+                call.request,
+                words(answered.since(call.arrived))
+            ),
+            _ => format!("The weather was asked `{}`.", call.request),
+        },
+        None => "The weather was not asked.".to_owned(),
+    };
+    Some(
+        Fault::new(
+            Diagnosis::Hung,
+            format!(
+                "`GET {}` was accepted, and got no answer for {}, with the program idle. \
+                 {what_came_before}",
+                contract.route,
+                words(after)
+            ),
+            "Look at what the handler waits for after that point: a lock that is never freed, a \
+             channel whose sender is gone, a future that nobody wakes.",
+        )
+        .proved_by(evidence),
+    )
+}
+
+fn last_call<'a>(seen: &'a Observation, ours: Option<&Exchange>) -> Option<&'a Exchange> {
+    let since = ours?.arrived;
+    seen.exchanges
+        .iter()
+        .filter(|x| x.service != YOU && x.arrived >= since)
+        .max_by_key(|x| x.answered.unwrap_or(x.arrived))
+}
+
+/// What the clients' probe says: the fault of `together`, and the fault of
+/// `health`.
+pub fn together(
+    contract: &Contract,
+    weather: &Weather,
+    seen: &Observation,
+    one_by_one: Option<Diagnosis>,
+) -> (Option<Fault>, Option<Fault>) {
+    if let Some(fault) = trouble(seen, "while clients came at once") {
+        return (Some(fault), None);
+    }
+    let Some(met) = seen.rendezvous.first() else {
+        return (None, None);
+    };
+    let calls: Vec<_> = contract
+        .asks
+        .iter()
+        .flat_map(|route| seen.asked(route))
+        .map(|x| x.id)
+        .collect();
+    if let Some(HealthSeen::Silent(after)) = seen.health {
+        let alone = met.reached <= 1 && seen.event_loop != Some(true);
+        if let (true, Some(diagnosis)) = (alone, one_by_one) {
+            let fault = Fault::new(
+                diagnosis,
+                format!(
+                    "{} clients asked at once; the weather saw {}. Until that one was answered \
+                     nobody else was served, not even GET /healthz.",
+                    met.wanted, met.reached
+                ),
+                "The thread that serves is the thread that waits. Give it to an async server \
+                 (axum), and `.await` the call to the weather: while one client waits, the next \
+                 is served.",
+            )
+            .proved_by(calls);
+            return (Some(fault), None);
+        }
+        let fault = Fault::new(
+            Diagnosis::BlockedRuntime,
+            format!(
+                "While {} call{} to the weather waited, GET /healthz waited too: no answer for {}, \
+                 and the program sat idle.",
+                met.reached,
+                if met.reached == 1 { "" } else { "s" },
+                words(after)
+            ),
+            "A handler blocks the thread that it runs on. Look for a call that waits without \
+             `.await`: `std::thread::sleep`, a blocking HTTP client, `block_on`, a `std` lock held \
+             while waiting.",
+        )
+        .proved_by(calls);
+        return (None, Some(fault));
+    }
+    let health = match seen.health {
+        Some(HealthSeen::Answered(200)) | None => None,
+        Some(HealthSeen::Answered(status)) => Some(Fault::new(
+            Diagnosis::WrongStatus,
+            format!("GET /healthz was answered with {status} while calls were under way."),
+            "Answer GET /healthz with 200, however many calls are under way.",
+        )),
+        Some(_) => Some(Fault::new(
+            Diagnosis::WrongStatus,
+            "GET /healthz got no answer while calls were under way: the connection was closed.",
+            "Answer GET /healthz with 200, however many calls are under way.",
+        )),
+    };
+    (clients(contract, weather, seen, calls), health)
+}
+
+fn clients(
+    contract: &Contract,
+    weather: &Weather,
+    seen: &Observation,
+    calls: Vec<u32>,
+) -> Option<Fault> {
+    let met = seen.rendezvous.first()?;
+    let replies: Vec<_> = seen
+        .answers
+        .iter()
+        .filter(|(_, a)| matches!(&a.reply, Ok(reply) if reply.status == 200))
+        .collect();
+    for route in contract.asks {
+        let asked = seen.asked(route).count();
+        if asked < replies.len() {
+            return Some(
+                Fault::new(
+                    Diagnosis::NotAsked,
+                    format!(
+                        "{} clients got an answer, but the weather was asked `GET {route}` {} time{}.",
+                        replies.len(),
+                        asked,
+                        if asked == 1 { "" } else { "s" }
+                    ),
+                    "Every client's answer comes from a call of its own. Is there a cache, or one \
+                     call that all clients share?",
+                )
+                .proved_by(calls),
+            );
+        }
+    }
+    if let Waited::GaveUp(after) = met.waited {
+        return Some(
+            Fault::new(
+                Diagnosis::SerialisedClients,
+                format!(
+                    "{} clients asked at once, and {} call{} in flight at the weather; no more came \
+                     for {}, though /healthz answered.",
+                    met.wanted,
+                    met.reached,
+                    if met.reached == 1 { " was" } else { "s were" },
+                    words(after.min(crate::stage::QUIET))
+                ),
+                "The server is free, yet clients wait for each other. What do all handlers share? \
+                 A lock or a permit that is held across the call, or one task that does all calls?",
+            )
+            .proved_by(calls),
+        );
+    }
+    // Ten at once: which call belongs to which client shows in the readings.
+    let mut free: Vec<Vec<(u32, bool)>> = contract
+        .asks
+        .iter()
+        .map(|route| seen.asked(route).map(|x| (x.id, false)).collect())
+        .collect();
+    for (_, answer) in &seen.answers {
+        let ours = seen.exchange(answer.exchange)?;
+        let reply = match &answer.reply {
+            Ok(reply) => reply,
+            Err(why) => return Some(no_reply(answer, why)),
+        };
+        if reply.status != 200 {
+            return Some(
+                Fault::new(
+                    Diagnosis::WrongStatus,
+                    format!(
+                        "One of {} clients at once was answered with {}, though the weather was well.",
+                        met.wanted, reply.status
+                    ),
+                    "Answer with 200 where the weather has answered, however many ask.",
+                )
+                .proved_by([answer.exchange]),
+            );
+        }
+        if !claim(contract, weather, &mut free, &reply.body) {
+            let example: Vec<_> = contract
+                .asks
+                .iter()
+                .filter_map(|route| seen.asked(route).next())
+                .map(|x| weather.reading(x.id))
+                .collect();
+            return Some(wrong_body(
+                ours,
+                &(contract.body)(&example),
+                &reply.body,
+                vec![answer.exchange],
+            ));
+        }
+    }
+    None
+}
+
+/// Finds calls that nobody has claimed yet and that make up this body.
+fn claim(
+    contract: &Contract,
+    weather: &Weather,
+    free: &mut [Vec<(u32, bool)>],
+    body: &str,
+) -> bool {
+    let says = |id: u32| weather.reading(id).temperature;
+    // A call belongs to a body that names its temperature.
+    let mut chosen = Vec::new();
+    for calls in free.iter() {
+        let candidates: Vec<_> = calls
+            .iter()
+            .enumerate()
+            .filter(|(_, (id, taken))| !taken && body.contains(&says(*id)))
+            .map(|(index, _)| index)
+            .collect();
+        chosen.push(candidates);
+    }
+    // `10.1 C` also stands in `-10.1 C`, so there may be a few to try.
+    let mut pick = vec![0; chosen.len()];
+    loop {
+        if chosen.iter().any(Vec::is_empty) {
+            return false;
+        }
+        let indices: Vec<_> = chosen.iter().zip(&pick).map(|(c, &p)| c[p]).collect();
+        let readings: Vec<_> = free
+            .iter()
+            .zip(&indices)
+            .map(|(calls, &index)| weather.reading(calls[index].0))
+            .collect();
+        if (contract.same)(&(contract.body)(&readings), body) {
+            for (calls, index) in free.iter_mut().zip(indices) {
+                calls[index].1 = true;
+            }
+            return true;
+        }
+        let Some(position) = (0..pick.len()).find(|&i| pick[i] + 1 < chosen[i].len()) else {
+            return false;
+        };
+        pick[position] += 1;
+        pick[..position].fill(0);
+    }
+}
+
+/// What is wrong with the answers to the services' faults.
+pub fn faults(contract: &Contract, weather: &Weather, seen: &Observation) -> Option<Fault> {
+    let found: Vec<_> = seen
+        .answers
+        .iter()
+        .filter_map(|(question, answer)| one_fault(contract, seen, *question, answer))
+        .collect();
+    found
+        .into_iter()
+        .min_by_key(|fault| fault.diagnosis)
+        .or_else(|| silence(contract, seen))
+        .or_else(|| plain(contract, weather, seen))
+}
+
+fn one_fault(
+    contract: &Contract,
+    seen: &Observation,
+    question: Question,
+    answer: &Answer,
+) -> Option<Fault> {
+    let (what, wanted) = match question {
+        Question::Plain | Question::Afterwards => return None,
+        Question::Sick(route) => (format!("answered `GET {route}` with status 500"), 502),
+        Question::Garbage(route) => (
+            format!("answered `GET {route}` with a body that is no JSON"),
+            502,
+        ),
+        Question::Cut(route) => (
+            format!("closed the connection in the middle of its answer to `GET {route}`"),
+            502,
+        ),
+        Question::Reset(route) => (format!("reset the connection on `GET {route}`"), 502),
+        Question::Refused => ("refused the connection".to_owned(), 502),
+        Question::Hang(route) => (format!("took `GET {route}` and then said no more"), 504),
+    };
+    let evidence = std::iter::once(answer.exchange).chain(
+        seen.exchange(answer.exchange)
+            .and_then(|ours| last_call(seen, Some(ours)))
+            .map(|x| x.id),
+    );
+    let reply = match &answer.reply {
+        Ok(reply) => reply,
+        Err(why) => return Some(no_reply(answer, why)),
+    };
+    if reply.status == wanted {
+        return None;
+    }
+    let fault = if (200..300).contains(&reply.status) {
+        Fault::new(
+            Diagnosis::FaultHidden,
+            format!(
+                "The weather {what}, and `GET {}` was answered with {} and `{}`.",
+                contract.route,
+                reply.status,
+                excerpt(&reply.body)
+            ),
+            format!(
+                "Say so when the weather fails: answer {wanted}. Check the status \
+                 (`error_for_status`) before you read the body, and pass every error on with `?`."
+            ),
+        )
+    } else {
+        Fault::new(
+            Diagnosis::WrongStatus,
+            format!(
+                "The weather {what}, and `GET {}` was answered with {}.",
+                contract.route, reply.status
+            ),
+            match wanted {
+                504 => "Answer 504 where a time limit has run out, and 502 where the weather failed.",
+                _ => "Answer 502 where the weather has failed, and 504 where a time limit ran out.",
+            },
+        )
+    };
+    Some(fault.proved_by(evidence))
+}
+
+/// What is wrong with the program's end, over all probes.
+pub fn alive<'a>(observations: impl IntoIterator<Item = &'a Observation>) -> Option<Fault> {
+    for seen in observations {
+        if let Some(exit) = &seen.exit
+            && !matches!(seen.trouble, Some(Trouble::Ended(_)))
+        {
+            return Some(ended(exit, "after it had answered"));
+        }
+        if !seen.left_behind.is_empty() {
+            return Some(Fault::new(
+                Diagnosis::ChildrenLeft,
+                format!(
+                    "When the program was ended, {} of its own lived on: {}.",
+                    if seen.left_behind.len() == 1 {
+                        "a process"
+                    } else {
+                        "processes"
+                    },
+                    seen.left_behind.join(", ")
+                ),
+                "End what you start: keep the child's handle, and kill it and wait for it before \
+                 you go.",
+            ));
+        }
+    }
+    None
+}
+
+/// A word about connections, where every call opened one of its own.
+pub fn connections(seen: &Observation) -> Option<String> {
+    let calls: Vec<_> = seen.exchanges.iter().filter(|x| x.service != YOU).collect();
+    let opened = calls.iter().map(|x| x.connection).max()? as usize;
+    (calls.len() >= 3 && opened >= calls.len()).then(|| {
+        format!(
+            "{} calls opened {opened} connections. One client, made once and shared by all \
+             handlers, keeps connections open and saves a round trip for each call.",
+            calls.len()
+        )
+    })
+}
+
+/// The timeline of an observation.
+pub fn timeline(probe: &str, seen: &Observation, gap: Option<Gap>) -> Timeline {
+    Timeline {
+        probe: probe.to_owned(),
+        title: seen.title.clone(),
+        exchanges: seen.exchanges.clone(),
+        gap,
+    }
+}
+
+/// Where the clients' timeline shows the waiting: from the first call to the
+/// end of our patience.
+pub fn clients_gap(contract: &Contract, seen: &Observation) -> Option<Gap> {
+    let met = seen.rendezvous.first()?;
+    let first = contract
+        .asks
+        .iter()
+        .filter_map(|route| seen.asked(route).next())
+        .min_by_key(|x| x.arrived)?;
+    let health = matches!(seen.health, Some(HealthSeen::Silent(_)));
+    if !matches!(met.waited, Waited::GaveUp(_)) && !health {
+        return None;
+    }
+    let outside = met.wanted.saturating_sub(met.reached);
+    Some(Gap {
+        from: first.arrived,
+        to: met.released,
+        exchange: first.id,
+        label: match (outside, health) {
+            (0, _) => "/healthz waited too".to_owned(),
+            (_, true) => format!("{outside} clients and /healthz waited outside"),
+            (_, false) => format!("{outside} clients waited outside"),
+        },
+    })
+}
+
+/// The call that was let go when nobody came for it: cancelled, or still open.
+pub fn was_cancelled(exchange: &Exchange) -> bool {
+    exchange.ending == Ending::Left
+}
+
+fn excerpt(body: &str) -> String {
+    const MOST: usize = 120;
+    let line = body.trim_end().escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'");
+    match line.char_indices().nth(MOST) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None => line,
+    }
+}

@@ -1,0 +1,143 @@
+//! What one probe saw. Judging reads this and nothing else.
+
+use std::time::Duration;
+
+use mock_services::exchange::Exchange;
+use mock_services::moment::Moment;
+
+use crate::client::{Answer, YOU};
+use crate::program::{Captured, Exit};
+use crate::stage::{Trouble, Waited};
+
+/// Everything that one probe saw.
+#[derive(Clone, Debug, Default)]
+pub struct Observation {
+    /// What was done, in a few words.
+    pub title: String,
+    /// The recording: our requests and the services'.
+    pub exchanges: Vec<Exchange>,
+    /// What our requests got, each with what it was about.
+    pub answers: Vec<(Question, Answer)>,
+    /// The request that got no answer at all.
+    pub silence: Option<Silence>,
+    /// What was withheld, and whether everybody came.
+    pub rendezvous: Vec<Rendezvous>,
+    /// What `/healthz` did meanwhile.
+    pub health: Option<HealthSeen>,
+    /// What went wrong with the program itself.
+    pub trouble: Option<Trouble>,
+    /// Whether the program has an event loop; `None` where that cannot be seen.
+    pub event_loop: Option<bool>,
+    /// From the spawn to the first `/healthz`.
+    pub ready_after: Duration,
+    /// How the program had ended before we ended it.
+    pub exit: Option<Exit>,
+    /// What it printed.
+    pub output: Captured,
+    /// Processes of its own that outlived it.
+    pub left_behind: Vec<String>,
+    /// Whether the machine was too busy for an answer.
+    pub too_busy: bool,
+}
+
+/// What a request of ours was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// A plain request, all services well.
+    Plain,
+    /// The service answers 500.
+    Sick(&'static str),
+    /// The service answers no JSON.
+    Garbage(&'static str),
+    /// The service breaks off in mid-body.
+    Cut(&'static str),
+    /// The service resets the connection.
+    Reset(&'static str),
+    /// The service refuses connections.
+    Refused,
+    /// The service takes the request and never answers, or stops in mid-body.
+    Hang(&'static str),
+    /// A plain request after all those.
+    Afterwards,
+}
+
+/// A request of ours without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// What it was about.
+    pub question: Question,
+    /// How long it was waited for.
+    pub after: Duration,
+}
+
+/// Answers withheld until everybody is there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rendezvous {
+    /// What it is about: a route, or everything.
+    pub about: &'static str,
+    /// How many were expected.
+    pub wanted: usize,
+    /// How many were in flight together when the wait was over.
+    pub reached: usize,
+    /// How the wait ended.
+    pub waited: Waited<()>,
+    /// When the answers were let go.
+    pub released: Moment,
+}
+
+/// What `/healthz` did while calls were withheld.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealthSeen {
+    /// It answered with that status each time it was asked.
+    Answered(u16),
+    /// It did not answer although the program sat idle, for that long.
+    Silent(Duration),
+    /// It broke the connection.
+    Broken,
+}
+
+impl Observation {
+    /// Whether a silence is all that this observation has to offer: evidence
+    /// that wants repeating.
+    pub fn gave_up(&self) -> bool {
+        self.trouble.is_none()
+            && (self
+                .rendezvous
+                .iter()
+                .any(|r| matches!(r.waited, Waited::GaveUp(_)))
+                || matches!(self.health, Some(HealthSeen::Silent(_))))
+    }
+
+    /// Whether the machine was too busy for any part of it.
+    pub fn was_too_busy(&self) -> bool {
+        self.too_busy
+            || self.trouble == Some(Trouble::TooBusy)
+            || self.rendezvous.iter().any(|r| r.waited == Waited::TooBusy)
+    }
+
+    /// What the services were asked for at that route, in order of arrival.
+    pub fn asked<'a>(&'a self, route: &'a str) -> impl Iterator<Item = &'a Exchange> {
+        self.exchanges
+            .iter()
+            .filter(move |x| x.service != YOU && route_of(x) == route)
+    }
+
+    /// The exchange with that id.
+    pub fn exchange(&self, id: u32) -> Option<&Exchange> {
+        self.exchanges.iter().find(|x| x.id == id)
+    }
+
+    /// The status that a question was answered with.
+    pub fn status(&self, question: Question) -> Option<u16> {
+        self.answers
+            .iter()
+            .find(|(about, _)| *about == question)
+            .and_then(|(_, answer)| answer.reply.as_ref().ok().map(|reply| reply.status))
+    }
+}
+
+/// The path of an exchange's request, without its query.
+pub fn route_of(exchange: &Exchange) -> &str {
+    let target = exchange.request.split(' ').nth(1).unwrap_or_default();
+    target.split('?').next().unwrap_or(target)
+}

@@ -1,0 +1,363 @@
+//! The questions that every exercise asks. Each runs against an instance of the
+//! program of its own and returns what it saw; none of them judges.
+
+use std::time::Duration;
+
+use mock_services::exchange::Exchange;
+use mock_services::scene::Scene;
+use mock_services::script::{Delivery, Hold, Treatment};
+use tokio::task::JoinSet;
+
+use crate::client::{Answer, YOU};
+use crate::contract::Contract;
+use crate::observation::{
+    HealthSeen, Observation, Question, Rendezvous, Silence, route_of,
+};
+use crate::run::Run;
+use crate::stage::{
+    ANSWER_QUIET, Health, QUIET, Setting, Stage, Trouble, Unset, Waited,
+};
+
+/// The time limit that the program is told where a service hangs.
+pub const HANG_LIMIT: Duration = Duration::from_millis(40);
+
+/// How long an answer may take where a service hangs: a program may have a
+/// limit of its own instead of the one that it was told.
+pub const NO_LIMIT_AFTER: Duration = Duration::from_secs(5);
+
+/// A silence is believed when a second stage has shown it again.
+const BELIEVED: u32 = 2;
+
+/// Runs a probe on a fresh stage; again, where it only saw a silence or the
+/// machine was too busy.
+///
+/// # Errors
+/// Faults that are not the learner's.
+pub async fn observe(
+    run: &Run,
+    waiting_for: &str,
+    setting: Setting,
+    probe: impl AsyncFn(&Stage<'_>, &mut Observation) -> Result<(), Trouble>,
+) -> anyhow::Result<Observation> {
+    const ATTEMPTS: u32 = 5;
+    let _waiting = run.progress.waiting_for(waiting_for);
+    let mut silences = 0;
+    for attempt in 1.. {
+        let seen = match Stage::set(run, setting).await {
+            Ok(stage) => on(stage, &probe).await,
+            Err(unset) => unready(unset)?,
+        };
+        silences += u32::from(seen.gave_up());
+        let undecided = seen.was_too_busy() || seen.gave_up() && silences < BELIEVED;
+        if !undecided || attempt == ATTEMPTS {
+            return Ok(Observation {
+                too_busy: undecided,
+                ..seen
+            });
+        }
+    }
+    unreachable!("the loop returns at its last attempt")
+}
+
+/// Runs a probe on a stage that is set, and ends the stage.
+pub async fn on(
+    stage: Stage<'_>,
+    probe: &impl AsyncFn(&Stage<'_>, &mut Observation) -> Result<(), Trouble>,
+) -> Observation {
+    let mut seen = Observation {
+        ready_after: stage.ready_after,
+        ..Observation::default()
+    };
+    let trouble = probe(&stage, &mut seen).await.err();
+    let broke = trouble.is_some() || seen.answers.iter().any(|(_, a)| a.reply.is_err());
+    seen.event_loop = stage.program.event_loop();
+    let settled = match trouble {
+        Some(Trouble::Ended(_) | Trouble::Flooded { .. }) => None,
+        _ => stage.settle(broke).await,
+    };
+    seen.trouble = settled.or(trouble);
+    seen.exchanges = stage.journal.exchanges();
+    // The last one tells the story; those before it were answered.
+    seen.exchanges.extend(stage.health_journal.exchanges().pop());
+    seen.exchanges.sort_by_key(|x| x.arrived);
+    let ended = stage.program.end().await;
+    seen.exit = ended.exit;
+    seen.output = ended.output;
+    seen.left_behind = ended.left_behind;
+    seen
+}
+
+/// What is seen of a program that did not become ready.
+///
+/// # Errors
+/// Faults that are not the learner's.
+pub fn unready(unset: Unset) -> anyhow::Result<Observation> {
+    match unset {
+        Unset::Trouble(trouble, output) => Ok(Observation {
+            trouble: Some(trouble),
+            output,
+            ..Observation::default()
+        }),
+        Unset::Fault(error) => Err(error),
+    }
+}
+
+/// One client after another, all services well.
+///
+/// # Errors
+/// Where the program ends or floods.
+pub async fn answers(
+    contract: &Contract,
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+) -> Result<(), Trouble> {
+    const REQUESTS: u32 = 3;
+    seen.title = "one client after another".to_owned();
+    for _ in 0..REQUESTS {
+        ask(contract, stage, seen, Question::Plain, ANSWER_QUIET).await?;
+    }
+    Ok(())
+}
+
+/// As many clients at once as the contract says; every answer of the weather is
+/// withheld until all of them are in flight there, and `/healthz` is asked
+/// meanwhile.
+///
+/// # Errors
+/// Where the program ends or floods.
+pub async fn together(
+    contract: &Contract,
+    clients: usize,
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+) -> Result<(), Trouble> {
+    seen.title =
+        format!("{clients} clients at once, every answer withheld until all have been asked for");
+    let hold = Hold::default();
+    let held = hold.clone();
+    stage.weather(move |_| Treatment::held(&held));
+    let mut asking = crowd(contract, stage, clients);
+    let in_flight = |exchanges: &[Exchange]| {
+        contract
+            .asks
+            .iter()
+            .map(|route| in_flight(exchanges, route))
+            .max()
+            .unwrap_or_default()
+    };
+    let met = stage
+        .journal
+        .until(|exchanges| (in_flight(exchanges) >= clients).then_some(()));
+    tokio::pin!(met);
+
+    // While the clients come in, and once more when all of them are held.
+    let mut late = JoinSet::new();
+    let waited = {
+        let waiting = stage.patiently(&mut met, QUIET);
+        tokio::pin!(waiting);
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let health = async {
+                tokio::time::sleep(pause).await;
+                stage.health().await
+            };
+            tokio::select! {
+                biased;
+                waited = &mut waiting => break waited?,
+                health = health => note(health?, seen, &mut late),
+            }
+            if matches!(seen.health, Some(HealthSeen::Silent(_))) {
+                break waiting.await?;
+            }
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    };
+    let reached = in_flight(&stage.journal.exchanges());
+    if !matches!(seen.health, Some(HealthSeen::Silent(_))) {
+        note(stage.health().await?, seen, &mut late);
+    }
+    let released = stage.journal.clock().now();
+    seen.rendezvous.push(Rendezvous {
+        about: "clients",
+        wanted: clients,
+        reached,
+        waited,
+        released,
+    });
+    hold.release();
+
+    let answers = stage
+        .patiently(
+            async {
+                let mut answers = Vec::new();
+                while let Some(Ok(answer)) = asking.join_next().await {
+                    answers.push((Question::Plain, answer));
+                }
+                while late.join_next().await.is_some() {}
+                answers
+            },
+            ANSWER_QUIET,
+        )
+        .await?;
+    match answers {
+        Waited::Done(answers) => seen.answers = answers,
+        Waited::GaveUp(after) => {
+            seen.silence = Some(Silence {
+                question: Question::Plain,
+                after,
+            });
+        }
+        Waited::TooBusy => seen.too_busy = true,
+    }
+    Ok(())
+}
+
+/// The service's faults, one after another, and a plain request after them.
+///
+/// # Errors
+/// Where the program ends or floods.
+pub async fn faults(
+    contract: &Contract,
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+) -> Result<(), Trouble> {
+    seen.title = "the weather is out of order in every way, then well again".to_owned();
+    for &route in contract.asks {
+        for (question, treatment) in [
+            (Question::Sick(route), Treatment::scene(Scene::Sick)),
+            (Question::Garbage(route), Treatment::scene(Scene::Garbage)),
+            (Question::Cut(route), Treatment::delivery(Delivery::Cut)),
+            (Question::Reset(route), Treatment::delivery(Delivery::Reset)),
+        ] {
+            stage.weather(move |asked| {
+                if asked.path == route {
+                    treatment.clone()
+                } else {
+                    Treatment::default()
+                }
+            });
+            ask(contract, stage, seen, question, ANSWER_QUIET).await?;
+        }
+    }
+    stage.weather(|_| Treatment::default());
+    ask(contract, stage, seen, Question::Afterwards, ANSWER_QUIET).await
+}
+
+/// The service refuses connections.
+///
+/// # Errors
+/// Where the program ends or floods.
+pub async fn refused(
+    contract: &Contract,
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+) -> Result<(), Trouble> {
+    seen.title = "nobody listens where the weather should be".to_owned();
+    ask(contract, stage, seen, Question::Refused, ANSWER_QUIET).await
+}
+
+/// The service hangs: for one client before the head, for the next in mid-body.
+///
+/// # Errors
+/// Where the program ends or floods.
+pub async fn hangs(
+    contract: &Contract,
+    route: &'static str,
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+) -> Result<(), Trouble> {
+    seen.title = "the weather takes the request and then says no more".to_owned();
+    stage.weather(move |asked| {
+        if asked.path != route {
+            Treatment::default()
+        } else if asked.nth % 2 == 1 {
+            Treatment::delivery(Delivery::Hang)
+        } else {
+            Treatment::delivery(Delivery::HangInBody)
+        }
+    });
+    let mut asking = crowd(contract, stage, 2);
+    while !asking.is_empty() {
+        let next = stage
+            .patiently(asking.join_next(), NO_LIMIT_AFTER)
+            .await?;
+        match next {
+            Waited::Done(Some(Ok(answer))) => seen.answers.push((Question::Hang(route), answer)),
+            Waited::Done(_) => break,
+            Waited::GaveUp(after) => {
+                seen.silence = Some(Silence {
+                    question: Question::Hang(route),
+                    after,
+                });
+                break;
+            }
+            Waited::TooBusy => {
+                seen.too_busy = true;
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One request of ours, to its answer or to the end of our patience. After a
+/// silence nothing more is asked.
+///
+/// # Errors
+/// Where the program ends or floods.
+pub async fn ask(
+    contract: &Contract,
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    question: Question,
+    quiet: Duration,
+) -> Result<(), Trouble> {
+    if seen.silence.is_some() || seen.too_busy {
+        return Ok(());
+    }
+    match stage
+        .patiently(stage.client.get(contract.route), quiet)
+        .await?
+    {
+        Waited::Done(answer) => seen.answers.push((question, answer)),
+        Waited::GaveUp(after) => seen.silence = Some(Silence { question, after }),
+        Waited::TooBusy => seen.too_busy = true,
+    }
+    Ok(())
+}
+
+/// Clients that ask at once, each on a connection of its own.
+pub fn crowd(contract: &Contract, stage: &Stage<'_>, clients: usize) -> JoinSet<Answer> {
+    let mut asking = JoinSet::new();
+    for _ in 0..clients {
+        let client = stage.client.clone();
+        let route = contract.route;
+        asking.spawn(async move { client.get(route).await });
+    }
+    asking
+}
+
+/// How many calls of a route are under way at the services.
+pub fn in_flight(exchanges: &[Exchange], route: &str) -> usize {
+    exchanges
+        .iter()
+        .filter(|x| x.service != YOU && x.ended.is_none() && x.answered.is_none())
+        .filter(|x| route_of(x) == route)
+        .count()
+}
+
+fn note(health: Health, seen: &mut Observation, late: &mut JoinSet<Answer>) {
+    match health {
+        Health::Answered(answer) => {
+            seen.health = Some(match answer.reply {
+                Ok(reply) => HealthSeen::Answered(reply.status),
+                Err(_) => HealthSeen::Broken,
+            });
+        }
+        Health::Silent { after, late: still } => {
+            seen.health = Some(HealthSeen::Silent(after));
+            *late = still;
+        }
+        Health::TooBusy => seen.too_busy = true,
+    }
+}

@@ -1,0 +1,136 @@
+//! One line in the terminal that says what is being waited for, and since when.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::report::words;
+
+/// Nothing is said about work that is over sooner.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// Says on standard error what is being waited for; silent where that is no
+/// terminal. Clones share the line.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    shown: bool,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next: u64,
+    waits: BTreeMap<u64, (String, Instant)>,
+    drawn: bool,
+}
+
+/// While it lives, the line names what it waits for.
+#[derive(Debug)]
+pub struct Waiting {
+    progress: Progress,
+    number: u64,
+}
+
+impl Progress {
+    /// A line on standard error, if that is a terminal.
+    pub fn on_stderr() -> Self {
+        Self {
+            shown: std::io::stderr().is_terminal(),
+            state: Arc::default(),
+        }
+    }
+
+    /// Never says anything.
+    pub fn silent() -> Self {
+        Self {
+            shown: false,
+            state: Arc::default(),
+        }
+    }
+
+    /// Cargo has built that many crates.
+    pub fn building(&self, binary: &str, crates: usize, since: Duration) {
+        if since > PATIENCE || crates == 0 {
+            self.draw(&match crates {
+                0 => format!("building {binary}"),
+                1 => format!("building {binary}: 1 crate, {}", words(since)),
+                _ => format!("building {binary}: {crates} crates, {}", words(since)),
+            });
+        }
+    }
+
+    /// Something is waited for until the returned value is dropped.
+    pub fn waiting_for(&self, what: impl Into<String>) -> Waiting {
+        let mut state = self.lock();
+        state.next += 1;
+        let number = state.next;
+        state.waits.insert(number, (what.into(), Instant::now()));
+        Waiting {
+            progress: self.clone(),
+            number,
+        }
+    }
+
+    /// Redraws the line ten times a second, for as long as it is polled.
+    pub async fn keep_drawing(&self) {
+        if !self.shown {
+            return std::future::pending().await;
+        }
+        let mut tick = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            tick.tick().await;
+            let line = {
+                let state = self.lock();
+                let mut waits: Vec<_> = state.waits.values().collect();
+                waits.sort_by_key(|(_, since)| *since);
+                let oldest = waits.first().map(|(_, since)| since.elapsed());
+                match oldest {
+                    Some(oldest) if oldest > PATIENCE => {
+                        let names: Vec<_> = waits.iter().map(|(what, _)| what.as_str()).collect();
+                        Some(format!(
+                            "waiting for {}, {}",
+                            names.join("; "),
+                            words(oldest)
+                        ))
+                    }
+                    _ => None,
+                }
+            };
+            match line {
+                Some(line) => self.draw(&line),
+                None => self.clear(),
+            }
+        }
+    }
+
+    /// Takes the line away.
+    pub fn clear(&self) {
+        if self.shown && std::mem::take(&mut self.lock().drawn) {
+            // Nothing can be done where standard error is gone.
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+
+    fn draw(&self, line: &str) {
+        if !self.shown {
+            return;
+        }
+        self.lock().drawn = true;
+        let width = terminal_size::terminal_size_of(std::io::stderr())
+            .map_or(80, |(width, _)| usize::from(width.0));
+        let line: String = line.chars().take(width.saturating_sub(2)).collect();
+        let _ = write!(std::io::stderr(), "\r{line}\x1b[K");
+        let _ = std::io::stderr().flush();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.progress.lock().waits.remove(&self.number);
+    }
+}

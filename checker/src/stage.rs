@@ -1,0 +1,600 @@
+//! One instance of the learner's program between taps of its own, and the
+//! patience with which it is watched.
+//!
+//! A wait ends for one of three reasons: what was waited for has come; nothing
+//! has happened for a while *although the program and this machine had every
+//! chance*; or the machine was too busy to say. Only the second is evidence.
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use mock_services::journal::Journal;
+use mock_services::script::Asked;
+use mock_services::script::Treatment;
+use mock_services::tap::{Refusal, Tap};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::client::{Answer, Client, NoReply};
+use crate::program::{Activity, Captured, Exit, Launch, Limits, Program, StartError};
+use crate::run::Run;
+
+/// How a stage is set.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// What the program is told about its time limit for upstream calls.
+    pub upstream_timeout: Duration,
+    /// Whether the weather refuses connections.
+    pub weather_down: bool,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            upstream_timeout: UNHURRIED,
+            weather_down: false,
+        }
+    }
+}
+
+/// A time limit that no right program reaches, however busy the machine.
+const UNHURRIED: Duration = Duration::from_secs(60);
+
+/// With two threads, a program whose handlers block shows two calls at a time,
+/// and a program that serves one client at a time shows one.
+const WORKERS: &str = "2";
+
+/// A program may take this long to listen.
+const READY_WITHIN: Duration = Duration::from_secs(10);
+
+/// A program that is up and idle, and listens elsewhere, is given this long.
+const ELSEWHERE_FOR: Duration = Duration::from_millis(400);
+
+/// Nothing happened for this long although everybody was free to act.
+pub const QUIET: Duration = Duration::from_millis(if cfg!(target_os = "linux") {
+    250
+} else {
+    600
+});
+
+/// An answer that nothing stands in the way of is given this long.
+pub const ANSWER_QUIET: Duration = Duration::from_secs(3);
+
+/// No single wait lasts longer than this.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// More output than this in one stage is a flood.
+const FLOOD: u64 = 4 * 1024 * 1024;
+
+/// Less output than this is nobody's concern.
+const CHATTER: u64 = 16 * 1024;
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited<T> {
+    /// What was waited for has come.
+    Done(T),
+    /// Nothing happened, for this long, although it could have.
+    GaveUp(Duration),
+    /// The machine was too busy to say.
+    TooBusy,
+}
+
+/// What `/healthz` did.
+#[derive(Debug)]
+pub enum Health {
+    /// It answered.
+    Answered(Answer),
+    /// The program sat idle with the request before it.
+    Silent {
+        /// For how long.
+        after: Duration,
+        /// The request, still under way.
+        late: JoinSet<Answer>,
+    },
+    /// The machine was too busy to say.
+    TooBusy,
+}
+
+/// What went wrong with the program itself.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trouble {
+    /// It does not listen where it was told to. Where it does listen, if known.
+    NotListening {
+        /// Where it was told to listen.
+        wanted: SocketAddr,
+        /// Where it listens; `None` where that cannot be seen.
+        found: Option<Vec<SocketAddr>>,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// Its `/healthz` does not answer 200.
+    Unhealthy {
+        /// What it answers.
+        status: u16,
+    },
+    /// It ended.
+    Ended(Exit),
+    /// It ended because the address that it wanted was taken; its port was free.
+    WantedAnotherPort {
+        /// Where it was told to listen.
+        wanted: SocketAddr,
+    },
+    /// It printed without end.
+    Flooded {
+        /// Bytes, until it was stopped.
+        printed: u64,
+    },
+    /// It accepted a request and did not answer it.
+    Hung {
+        /// What was asked: `GET /healthz`.
+        request: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// What it sent is no answer.
+    NoAnswer {
+        /// What was asked: `GET /healthz`.
+        request: String,
+        /// Why there is no reply.
+        why: NoReply,
+    },
+    /// The machine was too busy to say.
+    TooBusy,
+}
+
+/// Why a stage could not be set.
+#[derive(Debug)]
+pub enum Unset {
+    /// The program is in trouble. What it printed comes along.
+    Trouble(Trouble, Captured),
+    /// A fault that is not the learner's.
+    Fault(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Unset {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Fault(error)
+    }
+}
+
+/// A running program and what surrounds it.
+#[derive(Debug)]
+pub struct Stage<'run> {
+    /// What all stages share.
+    pub run: &'run Run,
+    /// The recording of this stage.
+    pub journal: Journal,
+    /// Asks the program.
+    pub client: Client,
+    /// The recording of `/healthz`, kept apart: asking it is no event of a probe.
+    pub health_journal: Journal,
+    /// The program.
+    pub program: Program,
+    /// From the spawn to the first `/healthz` that answered 200.
+    pub ready_after: Duration,
+    weather: Option<Tap>,
+    address: SocketAddr,
+    _refusal: Option<Refusal>,
+}
+
+impl<'run> Stage<'run> {
+    /// Starts the program between taps of its own and waits until it is ready.
+    ///
+    /// # Errors
+    /// Where it does not become ready, or something of ours fails.
+    pub async fn set(run: &'run Run, setting: Setting) -> Result<Self, Unset> {
+        const TRIES: u32 = 3;
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let stage = Self::start(run, setting).await?;
+            match stage.ready().await {
+                Ok(ready_after) => {
+                    return Ok(Self {
+                        ready_after,
+                        ..stage
+                    });
+                }
+                Err(trouble) => {
+                    let port_was_lost = matches!(trouble, Trouble::Ended(_))
+                        && in_use(&stage.program.output().text);
+                    let address = stage.address;
+                    let captured = stage.program.end().await.output;
+                    if port_was_lost {
+                        if TcpListener::bind(address).is_ok() {
+                            let trouble = Trouble::WantedAnotherPort { wanted: address };
+                            return Err(Unset::Trouble(trouble, captured));
+                        }
+                        if tried < TRIES {
+                            continue;
+                        }
+                    }
+                    return Err(Unset::Trouble(trouble, captured));
+                }
+            }
+        }
+    }
+
+    async fn start(run: &'run Run, setting: Setting) -> Result<Self, Unset> {
+        let journal = run.journal();
+        let (weather, refusal, url) = if setting.weather_down {
+            let refusal = Refusal::reserve().context("no port to refuse connections at")?;
+            let url = refusal
+                .url(mock_services::weather::MOUNT)
+                .context("a reserved port has no address")?;
+            (None, Some(refusal), url)
+        } else {
+            let tap = run.tap(&journal).await?;
+            let url = tap.url();
+            (Some(tap), None, url)
+        };
+        let address = free_address()?;
+        let launch = Launch {
+            command: run.candidate.command.clone(),
+            env: vec![
+                ("PORT".to_owned(), address.port().to_string()),
+                ("WEATHER_URL".to_owned(), url),
+                (
+                    "UPSTREAM_TIMEOUT_MS".to_owned(),
+                    setting.upstream_timeout.as_millis().to_string(),
+                ),
+                ("TOKIO_WORKER_THREADS".to_owned(), WORKERS.to_owned()),
+            ],
+            keeper: run.candidate.keeper.clone(),
+            limits: Limits::default(),
+        };
+        let program = Program::start(&launch, run.clock)
+            .await
+            .map_err(|error| match error {
+                StartError::NotFound { .. } | StartError::NotExecutable { .. } => {
+                    Unset::Fault(anyhow::anyhow!("{error}"))
+                }
+                StartError::Other(error) => Unset::Fault(
+                    anyhow::Error::new(error).context("the program could not be started"),
+                ),
+            })?;
+        Ok(Self {
+            run,
+            client: Client::new(address, journal.clone()),
+            health_journal: run.journal(),
+            journal,
+            program,
+            ready_after: Duration::ZERO,
+            weather,
+            address,
+            _refusal: refusal,
+        })
+    }
+
+    /// From now on the weather treats requests as `script` says.
+    pub fn weather(&self, script: impl Fn(&Asked) -> Treatment + Send + Sync + 'static) {
+        if let Some(tap) = &self.weather {
+            tap.play(script);
+        }
+    }
+
+    /// Waits until `/healthz` answers 200: as soon as the program listens, for
+    /// every line that it prints, and in steps that grow.
+    async fn ready(&self) -> Result<Duration, Trouble> {
+        let began = Instant::now();
+        let mut step = Duration::from_micros(500);
+        let mut printed = self.program.printed();
+        let mut exit = self.program.exit();
+        let mut looked = Instant::now();
+        let mut looked_at = self.program.activity();
+        let mut elsewhere_since: Option<Instant> = None;
+        let mut unhealthy_since: Option<Instant> = None;
+        // Not in the stage's recording: readiness is no part of a probe.
+        let client = Client::new(self.address, self.run.journal());
+        loop {
+            let connected = tokio::net::TcpStream::connect(self.address).await.is_ok();
+            if connected {
+                let request = "GET /healthz".to_owned();
+                let answer = match self.patiently(client.get("/healthz"), ANSWER_QUIET).await? {
+                    Waited::Done(answer) => answer,
+                    Waited::GaveUp(after) => return Err(Trouble::Hung { request, after }),
+                    Waited::TooBusy => return Err(Trouble::TooBusy),
+                };
+                let since = *unhealthy_since.get_or_insert_with(Instant::now);
+                let patience_is_over = since.elapsed() > Duration::from_secs(1);
+                match answer.reply {
+                    Ok(reply) if reply.status == 200 => return Ok(began.elapsed()),
+                    Ok(reply) if patience_is_over => {
+                        return Err(Trouble::Unhealthy {
+                            status: reply.status,
+                        });
+                    }
+                    Err(why) if patience_is_over && why != NoReply::Refused => {
+                        return Err(Trouble::NoAnswer { request, why });
+                    }
+                    _ => {}
+                }
+            }
+            tokio::select! {
+                () = sleep(step) => step = (step * 3 / 2).min(Duration::from_millis(20)),
+                Ok(()) = printed.changed() => {}
+                Ok(()) = exit.changed() => {}
+            }
+            if let Some(exit) = exit.borrow_and_update().clone() {
+                return Err(Trouble::Ended(exit));
+            }
+            if *printed.borrow_and_update() > FLOOD {
+                return Err(Trouble::Flooded {
+                    printed: *printed.borrow(),
+                });
+            }
+            if looked.elapsed() < Duration::from_millis(100) || connected {
+                continue;
+            }
+            // Up, idle, and listening elsewhere: it will not come here any more.
+            let now = self.program.activity();
+            let idle = !self.was_starved(looked_at, now, looked.elapsed())
+                && !was_working(looked_at, now, looked.elapsed());
+            looked = Instant::now();
+            looked_at = now;
+            let found = self.program.listens_on();
+            let elsewhere = found.as_ref().is_some_and(|found| {
+                !found.is_empty() && !found.iter().any(|at| covers(*at, self.address))
+            });
+            if !(idle && elsewhere) {
+                elsewhere_since = None;
+            } else if elsewhere_since.get_or_insert_with(Instant::now).elapsed() > ELSEWHERE_FOR {
+                return Err(Trouble::NotListening {
+                    wanted: self.address,
+                    found,
+                    after: began.elapsed(),
+                });
+            }
+            if began.elapsed() > READY_WITHIN {
+                if !idle && began.elapsed() < READY_WITHIN * 3 {
+                    continue;
+                }
+                if !idle || self.run.control().await > QUIET {
+                    return Err(Trouble::TooBusy);
+                }
+                return Err(Trouble::NotListening {
+                    wanted: self.address,
+                    found,
+                    after: began.elapsed(),
+                });
+            }
+        }
+    }
+
+    /// Waits for something that the program should bring about. Every change in
+    /// the recording starts the silence anew; a silence counts only if the
+    /// program had the processor when it wanted it and our own control exchange
+    /// was quick.
+    ///
+    /// # Errors
+    /// Where the program ends or floods meanwhile.
+    pub async fn patiently<T>(
+        &self,
+        waiting: impl Future<Output = T>,
+        quiet: Duration,
+    ) -> Result<Waited<T>, Trouble> {
+        let began = Instant::now();
+        let mut changes = self.journal.changes();
+        changes.mark_unchanged();
+        let mut exit = self.program.exit();
+        let mut printed = self.program.printed();
+        tokio::pin!(waiting);
+        loop {
+            let silence = Instant::now();
+            let before = self.program.activity();
+            let was_silent = loop {
+                tokio::select! {
+                    biased;
+                    done = &mut waiting => return Ok(Waited::Done(done)),
+                    Ok(()) = changes.changed() => break false,
+                    Ok(exit) = exit.wait_for(Option::is_some) => {
+                        // The wait may end with the program: its answer comes first.
+                        let ended = exit.clone();
+                        if let Ok(done) =
+                            tokio::time::timeout(Duration::from_millis(20), &mut waiting).await
+                        {
+                            return Ok(Waited::Done(done));
+                        }
+                        return Err(ended.map_or(Trouble::TooBusy, Trouble::Ended));
+                    }
+                    Ok(bytes) = printed.wait_for(|bytes| *bytes > FLOOD) => {
+                        return Err(Trouble::Flooded { printed: *bytes });
+                    }
+                    () = sleep(quiet.saturating_sub(silence.elapsed())) => break true,
+                }
+            };
+            let late = silence.elapsed().saturating_sub(quiet) > QUIET / 5;
+            if was_silent {
+                let after = self.program.activity();
+                let starved = self.was_starved(before, after, silence.elapsed());
+                let working = was_working(before, after, silence.elapsed());
+                let lagging = late || self.run.control().await > QUIET / 5;
+                if !starved && !lagging && (!working || began.elapsed() > 8 * quiet) {
+                    return Ok(Waited::GaveUp(began.elapsed()));
+                }
+            }
+            if began.elapsed() > LONGEST_WAIT.max(3 * quiet) {
+                return Ok(if was_silent {
+                    Waited::TooBusy
+                } else {
+                    Waited::GaveUp(began.elapsed())
+                });
+            }
+        }
+    }
+
+    /// Whether the program wanted the processor and did not get it, for more
+    /// than a tenth of that time.
+    fn was_starved(
+        &self,
+        before: Option<Activity>,
+        after: Option<Activity>,
+        during: Duration,
+    ) -> bool {
+        match (before, after) {
+            (Some(before), Some(after)) => {
+                after.waited.saturating_sub(before.waited) > during / 10
+                    || (after.runnable && after.on_cpu.saturating_sub(before.on_cpu) < during / 10)
+            }
+            _ => false,
+        }
+    }
+
+    /// Asks `/healthz` and watches the program meanwhile. A program that is idle
+    /// with a request before it is blocked; one that is busy is given its time.
+    ///
+    /// # Errors
+    /// Where the program ends or floods meanwhile.
+    pub async fn health(&self) -> Result<Health, Trouble> {
+        const WINDOW: Duration = Duration::from_millis(30);
+        let client = Client::new(self.address, self.health_journal.clone());
+        // A task, so that a late answer still gets into the recording.
+        let mut asked = JoinSet::new();
+        asked.spawn(async move { client.get("/healthz").await });
+        let began = Instant::now();
+        let mut exit = self.program.exit();
+        loop {
+            let window = Instant::now();
+            let before = self.program.activity();
+            // Our own side is given the time to catch up before it judges.
+            let pause = async {
+                sleep(WINDOW).await;
+                self.run.control().await
+            };
+            let control = tokio::select! {
+                biased;
+                answer = asked.join_next() => return Ok(match answer {
+                    Some(Ok(answer)) => Health::Answered(answer),
+                    _ => Health::TooBusy,
+                }),
+                Ok(exit) = exit.wait_for(Option::is_some) => {
+                    return Err(exit.clone().map_or(Trouble::TooBusy, Trouble::Ended));
+                }
+                control = pause => control,
+            };
+            let after = self.program.activity();
+            let silent = match (before, after) {
+                (Some(before), Some(after)) => is_idle(before, after, window.elapsed()),
+                _ => began.elapsed() > QUIET && control < QUIET / 5,
+            };
+            if silent {
+                return Ok(Health::Silent {
+                    after: began.elapsed(),
+                    late: asked,
+                });
+            }
+            if began.elapsed() > LONGEST_WAIT {
+                return Ok(Health::TooBusy);
+            }
+        }
+    }
+
+    /// Waits until the program has done all that it can do for now (for a
+    /// second at most; where the system does not tell, for 20 ms).
+    pub async fn idle(&self) {
+        let began = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        self.run.control().await;
+        while began.elapsed() < Duration::from_secs(1) {
+            let window = Instant::now();
+            let Some(before) = self.program.activity() else {
+                return sleep(Duration::from_millis(20)).await;
+            };
+            sleep(pause).await;
+            match self.program.activity() {
+                Some(after) if is_idle(before, after, window.elapsed()) => return,
+                _ => pause = (pause * 3 / 2).min(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    /// Waits for the program's last words: its end, or a panic's message, after
+    /// it broke off a connection; or for a flood to show that it is one.
+    pub async fn settle(&self, something_broke: bool) -> Option<Trouble> {
+        let mut exit = self.program.exit();
+        let mut printed = self.program.printed();
+        let began = Instant::now();
+        loop {
+            if let Some(exit) = exit.borrow_and_update().clone() {
+                return Some(Trouble::Ended(exit));
+            }
+            let bytes = *printed.borrow_and_update();
+            if bytes > FLOOD {
+                return Some(Trouble::Flooded { printed: bytes });
+            }
+            let chatty = bytes > CHATTER;
+            if !(chatty || something_broke) || began.elapsed() > LONGEST_WAIT {
+                return None;
+            }
+            let before = self.program.activity();
+            let silence = Instant::now();
+            let pause = Duration::from_millis(if chatty { 20 } else { 60 });
+            tokio::select! {
+                Ok(()) = exit.changed() => {}
+                Ok(()) = printed.changed() => {}
+                () = sleep(pause) => {
+                    let after = self.program.activity();
+                    if !self.was_starved(before, after, silence.elapsed()) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether nothing of the program ran, or wanted to, in that time.
+fn is_idle(before: Activity, after: Activity, during: Duration) -> bool {
+    !after.runnable
+        && after.on_cpu.saturating_sub(before.on_cpu) < during / 20
+        && after.waited.saturating_sub(before.waited) < during / 20
+}
+
+/// Whether the program computed, for more than a third of that time.
+fn was_working(
+    before: Option<Activity>,
+    after: Option<Activity>,
+    during: Duration,
+) -> bool {
+    match (before, after) {
+        (Some(before), Some(after)) => after.on_cpu.saturating_sub(before.on_cpu) > during / 3,
+        _ => false,
+    }
+}
+
+/// Whether a socket that listens at `listening` is reached by `wanted`.
+fn covers(listening: SocketAddr, wanted: SocketAddr) -> bool {
+    listening.port() == wanted.port()
+        && (listening.ip() == wanted.ip() || listening.ip().is_unspecified())
+}
+
+/// What programs print where an address is taken, in any language we know of.
+fn in_use(output: &str) -> bool {
+    let output = output.to_lowercase();
+    ["address already in use", "address in use", "addrinuse", "only one usage of each socket"]
+        .iter()
+        .any(|words| output.contains(words))
+}
+
+/// A port that nobody listens on, outside the range that the system draws from
+/// for outgoing connections, so that none of those can take it meanwhile. Stages
+/// of this process never draw the same one at the same time.
+fn free_address() -> Result<SocketAddr, Unset> {
+    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(fastrand::u16(..)));
+    for _ in 0..200 {
+        let port = 15_000 + NEXT.fetch_add(1, Ordering::Relaxed) % 17_000;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    Err(Unset::Fault(anyhow::anyhow!(
+        "no free port between 15000 and 32000 on 127.0.0.1 for the program; \
+         what listens on all of them?"
+    )))
+}

@@ -1,0 +1,327 @@
+//! The whole way from an exercise to its report.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::compile::{self, Built, Target};
+use crate::diagnosis::Diagnosis;
+use crate::exercises::{Graded, Judged};
+use crate::judge::{self, Check, Fault};
+use crate::observation::Observation;
+use crate::probe;
+use crate::progress::Progress;
+use crate::report::{Finding, Outcome, Report, Timings};
+use crate::run::{Candidate, Run};
+use crate::source::{self, Hints};
+use crate::stage::{Setting, Stage};
+use crate::workshop::{Exercise, Workshop};
+
+/// What is graded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// The learner's own.
+    Exercise,
+    /// The answer.
+    Solution,
+    /// The learner's bonus program.
+    Bonus,
+    /// The bonus program's answer.
+    BonusSolution,
+    /// Any binary of the workspace.
+    Target(Target),
+    /// Any program that keeps the contract.
+    Command(Vec<OsString>),
+}
+
+impl Program {
+    fn name(&self) -> String {
+        match self {
+            Self::Exercise => "exercise".to_owned(),
+            Self::Solution => "solution".to_owned(),
+            Self::Bonus => "bonus".to_owned(),
+            Self::BonusSolution => "bonus solution".to_owned(),
+            Self::Target(target) => target.binary.clone(),
+            Self::Command(command) => command
+                .iter()
+                .map(|part| part.to_string_lossy())
+                .collect::<Vec<_>>()
+                .join(" "),
+        }
+    }
+
+    fn target(&self, exercise: &Exercise) -> anyhow::Result<Option<Target>> {
+        let bonus = || {
+            exercise.bonus.as_ref().ok_or_else(|| {
+                anyhow::anyhow!("{} ({}) has no bonus", exercise.id, exercise.title)
+            })
+        };
+        Ok(match self {
+            Self::Exercise => Some(exercise.target()),
+            Self::Solution => Some(exercise.solution_target()),
+            Self::Bonus => Some(Target::new(&exercise.package, &bonus()?.binary)),
+            Self::BonusSolution => Some(Target::new(
+                &exercise.solution.package,
+                &bonus()?.solution_binary,
+            )),
+            Self::Target(target) => Some(target.clone()),
+            Self::Command(_) => None,
+        })
+    }
+}
+
+/// A program that is ready to be graded, or why it is not.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    exercise: Exercise,
+    graded: Graded,
+    name: String,
+    outcome: Result<(Vec<OsString>, Option<PathBuf>), String>,
+    build: Duration,
+}
+
+/// Builds what is to be graded.
+///
+/// # Errors
+/// Faults that are not the learner's: no cargo, no such exercise in this checker.
+pub async fn prepare(
+    workshop: &Workshop,
+    exercise: &Exercise,
+    program: &Program,
+    progress: &Progress,
+) -> anyhow::Result<Prepared> {
+    let Some(graded) = Graded::from_id(&exercise.id) else {
+        anyhow::bail!(
+            "this checker cannot grade {} ({}) yet; is it older than the checkout?",
+            exercise.id,
+            exercise.title
+        );
+    };
+    let (outcome, build) = match program.target(exercise)? {
+        None => {
+            let Program::Command(command) = program else {
+                anyhow::bail!("nothing to build and nothing to run");
+            };
+            (Ok((found(command)?, None)), Duration::ZERO)
+        }
+        Some(target) => {
+            let said = |crates, since| progress.building(&target.binary, crates, since);
+            said(0, Duration::ZERO);
+            let (built, took) = compile::build(&workshop.root, &target, &said).await?;
+            let outcome = match built {
+                Built::Program { path, source } => Ok((vec![path.into_os_string()], Some(source))),
+                Built::Broken { rendered } => Err(rendered),
+            };
+            (outcome, took)
+        }
+    };
+    progress.clear();
+    Ok(Prepared {
+        exercise: exercise.clone(),
+        graded,
+        name: program.name(),
+        outcome,
+        build,
+    })
+}
+
+impl Prepared {
+    /// How long the build took.
+    pub fn build_time(&self) -> Duration {
+        self.build
+    }
+}
+
+/// A program of `--exec` is found now, from the folder that the learner is in:
+/// it will run in a folder of its own.
+fn found(command: &[OsString]) -> anyhow::Result<Vec<OsString>> {
+    let Some(program) = command.first() else {
+        anyhow::bail!("--exec is empty; give it a command, such as --exec 'python3 my_app.py'");
+    };
+    let here = std::env::current_dir()?;
+    let mut whole = Vec::with_capacity(command.len());
+    if Path::new(program).components().count() > 1 {
+        let path = here.join(program);
+        anyhow::ensure!(
+            path.is_file(),
+            "--exec: there is no program {}",
+            path.display()
+        );
+        whole.push(path.into_os_string());
+    } else {
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        let exists = std::env::split_paths(&paths).any(|folder| {
+            folder.join(program).is_file()
+                || cfg!(windows) && folder.join(program).with_extension("exe").is_file()
+        });
+        anyhow::ensure!(
+            exists,
+            "--exec: there is no program `{}` on the PATH",
+            program.to_string_lossy()
+        );
+        whole.push(program.clone());
+    }
+    // Files named on the command line are named from here, too.
+    whole.extend(command[1..].iter().map(|part| {
+        let path = here.join(part);
+        if path.is_file() {
+            path.into_os_string()
+        } else {
+            part.clone()
+        }
+    }));
+    Ok(whole)
+}
+
+fn ready_check(id: &str) -> Check {
+    Check {
+        id: format!("{id}/ready"),
+        title: "it builds, starts and answers /healthz",
+        expected: "it compiles, listens on 127.0.0.1:$PORT, and answers GET /healthz with 200"
+            .to_owned(),
+    }
+}
+
+/// Grades a prepared program.
+///
+/// # Errors
+/// Faults that are not the learner's.
+pub async fn grade(
+    prepared: Prepared,
+    seed: u64,
+    keeper: &Path,
+    progress: &Progress,
+) -> anyhow::Result<Report> {
+    let began = Instant::now();
+    let mut report = Report {
+        exercise: prepared.exercise.id.clone(),
+        title: prepared.exercise.title.clone(),
+        program: prepared.name,
+        seed,
+        timings: Timings {
+            build_ms: prepared.build.as_secs_f64() * 1e3,
+            ..Timings::default()
+        },
+        findings: Vec::new(),
+        timelines: Vec::new(),
+        output: String::new(),
+    };
+    let ready = ready_check(&report.exercise);
+    let (command, source) = match prepared.outcome {
+        Ok(built) => built,
+        Err(rendered) => {
+            let fault = Fault::new(
+                Diagnosis::NotCompiling,
+                rendered,
+                "Mend the first error; the others often follow from it. `cargo check -p ".to_owned()
+                    + &prepared.exercise.package
+                    + "` is the quickest way to look again.",
+            );
+            report.findings = unreached(ready.broken(fault), prepared.graded);
+            return Ok(finish(report, began));
+        }
+    };
+    let run = Run::start(
+        seed,
+        Candidate {
+            command,
+            keeper: keeper.to_owned(),
+        },
+        progress.clone(),
+    )
+    .await?;
+    let waiting = run.progress.waiting_for("it to be ready");
+    let first = Stage::set(&run, Setting::default()).await;
+    drop(waiting);
+    match first {
+        Ok(first) => {
+            let ready_after = first.ready_after;
+            let probing = Instant::now();
+            let Judged {
+                findings,
+                timelines,
+                output,
+            } = prepared.graded.grade(&run, first).await?;
+            report.timings.start_ms = ready_after.as_secs_f64() * 1e3;
+            report.timings.probe_ms = probing.elapsed().as_secs_f64() * 1e3;
+            report.findings = vec![ready.kept("it was ready")];
+            report.findings.extend(findings);
+            report.timelines = timelines;
+            report.output = output;
+        }
+        Err(unset) => {
+            let seen = probe::unready(unset)?;
+            report.findings = unreached(not_ready(ready, &seen), prepared.graded);
+            report.output = seen.output.text;
+        }
+    }
+    if report.leading().is_some()
+        && let Some(source) = source
+    {
+        refine(&mut report, prepared.graded, &source::hints(&source));
+    }
+    Ok(finish(report, began))
+}
+
+fn not_ready(ready: Check, seen: &Observation) -> Finding {
+    match judge::trouble(seen, "before it was ready") {
+        Some(fault) => ready.broken(fault),
+        None => ready.inconclusive(),
+    }
+}
+
+/// Every check after one that stands before them all.
+fn unreached(first: Finding, graded: Graded) -> Vec<Finding> {
+    let because = format!("{} comes first", first.check);
+    std::iter::once(first)
+        .chain(
+            graded
+                .checks()
+                .into_iter()
+                .map(|check| check.not_reached(because.clone())),
+        )
+        .collect()
+}
+
+/// Names the mistake by its source where two look alike from outside.
+fn refine(report: &mut Report, graded: Graded, hints: &Hints) {
+    for finding in &mut report.findings {
+        let (Outcome::Broken, Some(diagnosis)) = (finding.outcome, finding.diagnosis) else {
+            continue;
+        };
+        match graded.refine(diagnosis, hints) {
+            same if same == diagnosis => {}
+            Diagnosis::CreatedNotStarted => {
+                finding.diagnosis = Some(Diagnosis::CreatedNotStarted);
+                let line = hints.created_then_awaited.unwrap_or_default();
+                finding.observed += &format!(
+                    " Both futures were created before that, but creating one does not start it: \
+                     it starts when it is first polled, at its `.await` (line {line})."
+                );
+                finding.next_step =
+                    "Poll both together: hand the two futures to `tokio::try_join!` instead of \
+                     awaiting one and then the other."
+                        .to_owned();
+            }
+            Diagnosis::NeverAwaited => {
+                finding.diagnosis = Some(Diagnosis::NeverAwaited);
+                let line = hints.never_awaited.unwrap_or_default();
+                finding.observed += &format!(
+                    " In line {line} a future is built that nobody awaits: it does nothing."
+                );
+                finding.next_step = format!(
+                    "Put `.await` on the call in line {line}, and use its result. (The compiler \
+                     warns of many such futures: \"futures do nothing unless you `.await` or poll \
+                     them\".)"
+                );
+            }
+            other => finding.diagnosis = Some(other),
+        }
+    }
+}
+
+fn finish(mut report: Report, began: Instant) -> Report {
+    report.timings.verify_ms = began.elapsed().as_secs_f64() * 1e3;
+    report
+}
+

@@ -1,0 +1,203 @@
+//! The recording: every exchange, in order of arrival, on one clock.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::exchange::{Ending, Exchange};
+use crate::moment::Clock;
+
+/// Numbers that are unique within a run, however many journals it keeps.
+#[derive(Clone, Debug, Default)]
+pub struct Ids(Arc<AtomicU32>);
+
+impl Ids {
+    fn next(&self) -> u32 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// A recording that many write and anyone may read or wait on. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    clock: Clock,
+    ids: Ids,
+    exchanges: Arc<Mutex<Vec<Exchange>>>,
+    changed: Arc<watch::Sender<u64>>,
+}
+
+impl Journal {
+    /// An empty journal on that clock.
+    pub fn new(clock: Clock, ids: Ids) -> Self {
+        Self {
+            clock,
+            ids,
+            exchanges: Arc::default(),
+            changed: Arc::new(watch::Sender::new(0)),
+        }
+    }
+
+    /// The clock that all its moments are on.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Records that a request has arrived. The entry ends as [`Ending::Left`]
+    /// if it is dropped before [`Entry::end`].
+    pub fn arrived(&self, service: &str, connection: u32, request: String) -> Entry {
+        let id = self.ids.next();
+        self.write(|exchanges| {
+            exchanges.push(Exchange {
+                id,
+                service: service.to_owned(),
+                connection,
+                request,
+                arrived: self.clock.now(),
+                answered: None,
+                ended: None,
+                status: None,
+                ending: Ending::Open,
+            });
+        });
+        Entry {
+            id,
+            journal: self.clone(),
+            over: false,
+        }
+    }
+
+    /// Everything recorded so far.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.lock().clone()
+    }
+
+    /// Waits until `found` finds what it looks for. It is asked once now, and
+    /// again after every change; it waits for ever where it never finds it.
+    pub async fn until<T>(&self, mut found: impl FnMut(&[Exchange]) -> Option<T>) -> T {
+        let mut changed = self.changed.subscribe();
+        loop {
+            changed.mark_unchanged();
+            if let Some(found) = found(&self.lock()) {
+                return found;
+            }
+            // The sender lives in `self`, so this cannot fail.
+            let _ = changed.changed().await;
+        }
+    }
+
+    /// Tells of every change, for those who wait on more than a journal.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Exchange>> {
+        self.exchanges
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Vec<Exchange>)) {
+        change(&mut self.lock());
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    fn amend(&self, id: u32, change: impl FnOnce(&mut Exchange)) {
+        self.write(|exchanges| {
+            // The newest entries are the ones that change.
+            if let Some(exchange) = exchanges.iter_mut().rev().find(|x| x.id == id) {
+                change(exchange);
+            }
+        });
+    }
+}
+
+/// An exchange under way. Its end is recorded even where its task is dropped.
+#[derive(Debug)]
+pub struct Entry {
+    id: u32,
+    journal: Journal,
+    over: bool,
+}
+
+impl Entry {
+    /// The exchange's id.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Records that the answer's head has gone out (or come in).
+    pub fn answered(&mut self, status: u16) {
+        let now = self.journal.clock.now();
+        self.journal.amend(self.id, |x| {
+            x.answered.get_or_insert(now);
+            x.status = Some(status);
+        });
+    }
+
+    /// Records how it ended. Only the first end counts.
+    pub fn end(&mut self, ending: Ending) {
+        if std::mem::replace(&mut self.over, true) {
+            return;
+        }
+        let now = self.journal.clock.now();
+        self.journal.amend(self.id, |x| {
+            x.ended = Some(now);
+            x.ending = ending;
+        });
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.end(Ending::Left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn waiting_ends_with_the_change_that_was_waited_for() {
+        let journal = Journal::new(Clock::start(), Ids::default());
+        let waiting = journal.until(|seen| (seen.len() == 2).then_some(seen.len()));
+        let writing = async {
+            let first = journal.arrived("weather", 1, "GET /today".into());
+            tokio::task::yield_now().await;
+            let second = journal.arrived("weather", 2, "GET /today".into());
+            (first, second)
+        };
+        let (seen, _entries) = tokio::join!(waiting, writing);
+        assert_eq!(seen, 2);
+    }
+
+    #[test]
+    fn a_dropped_entry_has_left() {
+        let journal = Journal::new(Clock::start(), Ids::default());
+        drop(journal.arrived("weather", 1, "GET /today".into()));
+        let seen = journal.exchanges();
+        assert_eq!(seen[0].ending, Ending::Left);
+        assert!(seen[0].ended.is_some());
+    }
+
+    #[test]
+    fn the_first_end_counts() {
+        let journal = Journal::new(Clock::start(), Ids::default());
+        let mut entry = journal.arrived("weather", 1, "GET /today".into());
+        entry.answered(200);
+        entry.end(Ending::Answered);
+        entry.end(Ending::Cut);
+        drop(entry);
+        assert_eq!(journal.exchanges()[0].ending, Ending::Answered);
+    }
+
+    #[test]
+    fn ids_are_unique_across_journals() {
+        let ids = Ids::default();
+        let clock = Clock::start();
+        let one = Journal::new(clock, ids.clone()).arrived("a", 1, "GET /".into());
+        let two = Journal::new(clock, ids).arrived("b", 1, "GET /".into());
+        assert_ne!(one.id(), two.id());
+    }
+}

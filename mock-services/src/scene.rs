@@ -1,0 +1,73 @@
+//! What wiremock is asked to play, and how a tap asks for it.
+//!
+//! A tap adds three headers to what it passes on. Mocks are mounted to answer
+//! only requests that carry them, so nobody gets an answer past a tap.
+
+use wiremock::matchers::{header, header_exists, path};
+use wiremock::{Mock, MockBuilder, MockServer, Request, ResponseTemplate};
+
+/// Carries the exchange's id, so that every answer can be told from every other.
+pub(crate) const EXCHANGE: &str = "x-tap-exchange";
+/// Carries the scene.
+pub(crate) const SCENE: &str = "x-tap-scene";
+
+/// What the service answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scene {
+    /// The right answer.
+    #[default]
+    Well,
+    /// Status 500.
+    Sick,
+    /// Status 200 and a body that is not what it says it is.
+    Garbage,
+}
+
+impl Scene {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Well => "well",
+            Self::Sick => "sick",
+            Self::Garbage => "garbage",
+        }
+    }
+}
+
+/// A mock that answers `at`, in that scene, and only through a tap.
+pub(crate) fn mock(at: &str, scene: Scene) -> MockBuilder {
+    Mock::given(path(at))
+        .and(header(SCENE, scene.name()))
+        .and(header_exists(EXCHANGE))
+}
+
+/// Mounts the faults that every service can have at that path.
+pub(crate) async fn mount_faults(server: &MockServer, at: &str) {
+    mock(at, Scene::Sick)
+        .respond_with(ResponseTemplate::new(500).set_body_string("out of order\n"))
+        .mount(server)
+        .await;
+    mock(at, Scene::Garbage)
+        .respond_with(
+            ResponseTemplate::new(200)
+                .set_body_raw(r#"{"city": "Mun<br>gateway says hello"#, "application/json"),
+        )
+        .mount(server)
+        .await;
+}
+
+/// The id of the exchange that a request belongs to.
+pub(crate) fn exchange_of(request: &Request) -> u32 {
+    request
+        .headers
+        .get(EXCHANGE)
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .unwrap_or_default()
+}
+
+/// A wiremock server that keeps no requests: the journal does that.
+pub(crate) async fn server() -> MockServer {
+    MockServer::builder()
+        .disable_request_recording()
+        .start()
+        .await
+}
