@@ -77,9 +77,7 @@ impl Client {
     /// `GET path`, on a new connection, to the end of its body.
     pub async fn get(&self, path: &str) -> Answer {
         let connection = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut entry = self
-            .journal
-            .arrived(YOU, connection, format!("GET {path}"));
+        let mut entry = self.journal.arrived(YOU, connection, format!("GET {path}"));
         let exchange = entry.id();
         let reply = self.exchange(path, &mut entry).await;
         entry.end(match reply {

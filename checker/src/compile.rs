@@ -119,7 +119,11 @@ async fn run(
     let mut program = None;
     let mut errors: Vec<String> = Vec::new();
     let mut done = 0;
-    while let Some(line) = lines.next_segment().await.context("cargo's output broke off")? {
+    while let Some(line) = lines
+        .next_segment()
+        .await
+        .context("cargo's output broke off")?
+    {
         for message in Message::parse_stream(Cursor::new(line)).flatten() {
             match message {
                 Message::CompilerArtifact(artifact) => {
@@ -145,7 +149,10 @@ async fn run(
             }
         }
     }
-    let status = child.wait().await.context("cargo could not be waited for")?;
+    let status = child
+        .wait()
+        .await
+        .context("cargo could not be waited for")?;
     let complaints = complaints.await.unwrap_or_default();
     if status.success() {
         let Some((path, source)) = program else {
@@ -166,7 +173,11 @@ async fn run(
         });
     }
     if ours(&complaints) {
-        bail!("cargo could not build {}: {}", target.package, last_words(&complaints));
+        bail!(
+            "cargo could not build {}: {}",
+            target.package,
+            last_words(&complaints)
+        );
     }
     Ok(Built::Broken {
         rendered: complaints.trim_end().to_owned(),

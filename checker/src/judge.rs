@@ -97,12 +97,7 @@ impl Check {
 
     /// Broken by the first fault there is; else inconclusive if the machine was
     /// too busy; else kept.
-    pub fn judged(
-        self,
-        fault: Option<Fault>,
-        too_busy: bool,
-        kept: impl Into<String>,
-    ) -> Finding {
+    pub fn judged(self, fault: Option<Fault>, too_busy: bool, kept: impl Into<String>) -> Finding {
         match fault {
             Some(fault) => self.broken(fault),
             None if too_busy => self.inconclusive(),
@@ -225,10 +220,7 @@ fn not_listening(
     after: std::time::Duration,
 ) -> Fault {
     let seen = match found {
-        Some([]) => format!(
-            "After {} it ran, but listened nowhere.",
-            words(after)
-        ),
+        Some([]) => format!("After {} it ran, but listened nowhere.", words(after)),
         Some(found) => format!(
             "It listens on {} instead.",
             found
@@ -720,7 +712,9 @@ fn one_fault(
                 contract.route, reply.status
             ),
             match wanted {
-                504 => "Answer 504 where a time limit has run out, and 502 where the weather failed.",
+                504 => {
+                    "Answer 504 where a time limit has run out, and 502 where the weather failed."
+                }
                 _ => "Answer 502 where the weather has failed, and 504 where a time limit ran out.",
             },
         )
@@ -812,7 +806,12 @@ pub fn was_cancelled(exchange: &Exchange) -> bool {
 
 fn excerpt(body: &str) -> String {
     const MOST: usize = 120;
-    let line = body.trim_end().escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'");
+    let line = body
+        .trim_end()
+        .escape_debug()
+        .to_string()
+        .replace("\\\"", "\"")
+        .replace("\\'", "'");
     match line.char_indices().nth(MOST) {
         Some((cut, _)) => format!("{}…", &line[..cut]),
         None => line,

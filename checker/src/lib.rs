@@ -10,7 +10,10 @@
 //! - [`observation`], [`judge`], [`exercises`], [`source`]: what follows from it.
 //! - [`report`], [`diagnosis`]: what is said about it.
 
+pub mod author;
+pub mod cli;
 pub mod client;
+pub mod compare;
 pub mod compile;
 pub mod contract;
 pub mod diagnosis;
@@ -20,6 +23,7 @@ pub mod observation;
 pub mod probe;
 pub mod program;
 pub mod progress;
+pub mod render;
 pub mod report;
 pub mod run;
 pub mod source;

@@ -10,13 +10,9 @@ use tokio::task::JoinSet;
 
 use crate::client::{Answer, YOU};
 use crate::contract::Contract;
-use crate::observation::{
-    HealthSeen, Observation, Question, Rendezvous, Silence, route_of,
-};
+use crate::observation::{HealthSeen, Observation, Question, Rendezvous, Silence, route_of};
 use crate::run::Run;
-use crate::stage::{
-    ANSWER_QUIET, Health, QUIET, Setting, Stage, Trouble, Unset, Waited,
-};
+use crate::stage::{ANSWER_QUIET, Health, QUIET, Setting, Stage, Trouble, Unset, Waited};
 
 /// The time limit that the program is told where a service hangs.
 pub const HANG_LIMIT: Duration = Duration::from_millis(40);
@@ -78,7 +74,8 @@ pub async fn on(
     seen.trouble = settled.or(trouble);
     seen.exchanges = stage.journal.exchanges();
     // The last one tells the story; those before it were answered.
-    seen.exchanges.extend(stage.health_journal.exchanges().pop());
+    seen.exchanges
+        .extend(stage.health_journal.exchanges().pop());
     seen.exchanges.sort_by_key(|x| x.arrived);
     let ended = stage.program.end().await;
     seen.exit = ended.exit;
@@ -278,9 +275,7 @@ pub async fn hangs(
     });
     let mut asking = crowd(contract, stage, 2);
     while !asking.is_empty() {
-        let next = stage
-            .patiently(asking.join_next(), NO_LIMIT_AFTER)
-            .await?;
+        let next = stage.patiently(asking.join_next(), NO_LIMIT_AFTER).await?;
         match next {
             Waited::Done(Some(Ok(answer))) => seen.answers.push((Question::Hang(route), answer)),
             Waited::Done(_) => break,

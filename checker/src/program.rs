@@ -10,17 +10,17 @@
 //! orphans, so nothing gets away by leaving the process group. On macOS it ends
 //! the process group only; Windows has no keeper. Both are untried.
 
+#[cfg(unix)]
+mod before_exec;
 mod captured;
 #[cfg(unix)]
 pub mod keeper;
+#[cfg(not(unix))]
+mod plain;
 #[cfg(target_os = "linux")]
 mod proc;
 #[cfg(unix)]
 mod unix;
-#[cfg(not(unix))]
-mod plain;
-#[cfg(unix)]
-mod before_exec;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

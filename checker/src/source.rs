@@ -147,9 +147,7 @@ impl<'ast> Visit<'ast> for Reader {
                 }
                 syn::Stmt::Expr(expression, Some(_)) => {
                     if self.builds_future(expression) {
-                        self.hints
-                            .never_awaited
-                            .get_or_insert(line_of(expression));
+                        self.hints.never_awaited.get_or_insert(line_of(expression));
                     }
                 }
                 _ => {}
@@ -200,8 +198,7 @@ impl<'ast> Visit<'ast> for Uses {
         if let syn::Expr::Path(path) = &*call.func
             && path.path.segments.last().is_some_and(|s| s.ident == "drop")
         {
-            self.dropped
-                .extend(call.args.iter().filter_map(name_of));
+            self.dropped.extend(call.args.iter().filter_map(name_of));
         }
         syn::visit::visit_expr_call(self, call);
     }
@@ -266,22 +263,24 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> Hints {
-        let file = format!(
-            "async fn fetch(day: &str) -> u32 {{ 1 }}\nasync fn handler() {{\n{body}\n}}"
-        );
+        let file =
+            format!("async fn fetch(day: &str) -> u32 {{ 1 }}\nasync fn handler() {{\n{body}\n}}");
         hints_of(&syn::parse_file(&file).expect("the sample parses"))
     }
 
     #[test]
     fn two_futures_awaited_in_turn_were_created_not_started() {
-        let hints = read("let a = fetch(\"x\");\nlet b = fetch(\"y\");\nlet a = a.await; let b = b.await;");
+        let hints =
+            read("let a = fetch(\"x\");\nlet b = fetch(\"y\");\nlet a = a.await; let b = b.await;");
         assert_eq!(hints.created_then_awaited, Some(5));
         assert_eq!(hints.never_awaited, None);
     }
 
     #[test]
     fn futures_in_a_list_awaited_in_a_loop_were_created_not_started() {
-        let hints = read("let all = vec![Box::pin(fetch(\"x\")), Box::pin(fetch(\"y\"))];\nfor one in all { one.await; }");
+        let hints = read(
+            "let all = vec![Box::pin(fetch(\"x\")), Box::pin(fetch(\"y\"))];\nfor one in all { one.await; }",
+        );
         assert!(hints.created_then_awaited.is_some());
     }
 
@@ -293,7 +292,8 @@ mod tests {
 
     #[test]
     fn joined_futures_are_fine() {
-        let hints = read("let a = fetch(\"x\"); let b = fetch(\"y\"); let (a, b) = tokio::join!(a, b);");
+        let hints =
+            read("let a = fetch(\"x\"); let b = fetch(\"y\"); let (a, b) = tokio::join!(a, b);");
         assert_eq!(hints, Hints::default());
     }
 

@@ -55,11 +55,8 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 const ELSEWHERE_FOR: Duration = Duration::from_millis(400);
 
 /// Nothing happened for this long although everybody was free to act.
-pub const QUIET: Duration = Duration::from_millis(if cfg!(target_os = "linux") {
-    250
-} else {
-    600
-});
+pub const QUIET: Duration =
+    Duration::from_millis(if cfg!(target_os = "linux") { 250 } else { 600 });
 
 /// An answer that nothing stands in the way of is given this long.
 pub const ANSWER_QUIET: Duration = Duration::from_secs(3);
@@ -556,11 +553,7 @@ fn is_idle(before: Activity, after: Activity, during: Duration) -> bool {
 }
 
 /// Whether the program computed, for more than a third of that time.
-fn was_working(
-    before: Option<Activity>,
-    after: Option<Activity>,
-    during: Duration,
-) -> bool {
+fn was_working(before: Option<Activity>, after: Option<Activity>, during: Duration) -> bool {
     match (before, after) {
         (Some(before), Some(after)) => after.on_cpu.saturating_sub(before.on_cpu) > during / 3,
         _ => false,
@@ -576,9 +569,14 @@ fn covers(listening: SocketAddr, wanted: SocketAddr) -> bool {
 /// What programs print where an address is taken, in any language we know of.
 fn in_use(output: &str) -> bool {
     let output = output.to_lowercase();
-    ["address already in use", "address in use", "addrinuse", "only one usage of each socket"]
-        .iter()
-        .any(|words| output.contains(words))
+    [
+        "address already in use",
+        "address in use",
+        "addrinuse",
+        "only one usage of each socket",
+    ]
+    .iter()
+    .any(|words| output.contains(words))
 }
 
 /// A port that nobody listens on, outside the range that the system draws from

@@ -52,9 +52,10 @@ impl Program {
 
     fn target(&self, exercise: &Exercise) -> anyhow::Result<Option<Target>> {
         let bonus = || {
-            exercise.bonus.as_ref().ok_or_else(|| {
-                anyhow::anyhow!("{} ({}) has no bonus", exercise.id, exercise.title)
-            })
+            exercise
+                .bonus
+                .as_ref()
+                .ok_or_else(|| anyhow::anyhow!("{} ({}) has no bonus", exercise.id, exercise.title))
         };
         Ok(match self {
             Self::Exercise => Some(exercise.target()),
@@ -126,6 +127,22 @@ pub async fn prepare(
 }
 
 impl Prepared {
+    /// `ex02 · Today and tomorrow in parallel`
+    pub fn title(&self) -> String {
+        format!("{} · {}", self.exercise.id, self.exercise.title)
+    }
+
+    /// What to run.
+    ///
+    /// # Errors
+    /// Where it did not compile.
+    pub fn command(&self) -> anyhow::Result<Vec<OsString>> {
+        match &self.outcome {
+            Ok((command, _)) => Ok(command.clone()),
+            Err(rendered) => anyhow::bail!("{} does not compile:\n{rendered}", self.name),
+        }
+    }
+
     /// How long the build took.
     pub fn build_time(&self) -> Duration {
         self.build
@@ -213,7 +230,8 @@ pub async fn grade(
             let fault = Fault::new(
                 Diagnosis::NotCompiling,
                 rendered,
-                "Mend the first error; the others often follow from it. `cargo check -p ".to_owned()
+                "Mend the first error; the others often follow from it. `cargo check -p "
+                    .to_owned()
                     + &prepared.exercise.package
                     + "` is the quickest way to look again.",
             );
@@ -324,4 +342,3 @@ fn finish(mut report: Report, began: Instant) -> Report {
     report.timings.verify_ms = began.elapsed().as_secs_f64() * 1e3;
     report
 }
-

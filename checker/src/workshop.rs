@@ -93,10 +93,9 @@ impl Workshop {
     /// # Errors
     /// Where there is none, or one of its `exercise.toml` is broken.
     pub fn find(from: &Path) -> anyhow::Result<Self> {
-        let Some(root) = from
-            .ancestors()
-            .find(|folder| folder.join("exercises").is_dir() && folder.join("Cargo.toml").is_file())
-        else {
+        let Some(root) = from.ancestors().find(|folder| {
+            folder.join("exercises").is_dir() && folder.join("Cargo.toml").is_file()
+        }) else {
             bail!(
                 "{} is not inside the workshop: no folder above it has both Cargo.toml and \
                  exercises/. Go to your checkout and try again, or name it with --workshop DIR.",
@@ -165,7 +164,10 @@ impl Workshop {
                     .iter()
                     .flat_map(|x| {
                         let folder = x.folder_name();
-                        let name = folder.split_once('-').map_or("", |(_, name)| name).to_owned();
+                        let name = folder
+                            .split_once('-')
+                            .map_or("", |(_, name)| name)
+                            .to_owned();
                         [x.id.clone(), name, folder].map(|name| (x, name))
                     })
                     .max_by(|(_, a), (_, b)| {
@@ -227,14 +229,21 @@ fn read(root: &Path, file: &Path, folder: PathBuf) -> anyhow::Result<Exercise> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
     let exercise: Exercise = toml::from_str(&text).map_err(|error| {
         let line = line_of(&text, error.span());
-        anyhow::anyhow!("{shown}, line {line}: {}", error.message().replace('\n', ", "))
+        anyhow::anyhow!(
+            "{shown}, line {line}: {}",
+            error.message().replace('\n', ", ")
+        )
     })?;
     Ok(Exercise { folder, ..exercise })
 }
 
 fn line_of(text: &str, span: Option<Range<usize>>) -> usize {
     let start = span.map_or(0, |span| span.start).min(text.len());
-    text.as_bytes()[..start].iter().filter(|b| **b == b'\n').count() + 1
+    text.as_bytes()[..start]
+        .iter()
+        .filter(|b| **b == b'\n')
+        .count()
+        + 1
 }
 
 #[cfg(test)]

@@ -242,9 +242,7 @@ async fn exchange(
         Delivery::Whole | Delivery::Dribble(_) | Delivery::Cut | Delivery::HangInBody => {}
     }
 
-    let due = Instant::now()
-        + treatment.latency
-        + behind.round_trip * if first { 2 } else { 1 };
+    let due = Instant::now() + treatment.latency + behind.round_trip * if first { 2 } else { 1 };
     let (mut head, body) = pass_on(request, &shared, &treatment, entry.id())
         .await
         .into_parts();

@@ -38,14 +38,7 @@ fn clients() -> usize {
 }
 
 pub(super) fn checks() -> Vec<Check> {
-    vec![
-        answer(),
-        together(),
-        health(),
-        faults(),
-        timeout(),
-        alive(),
-    ]
+    vec![answer(), together(), health(), faults(), timeout(), alive()]
 }
 
 fn answer() -> Check {
@@ -62,7 +55,10 @@ fn together() -> Check {
         &CONTRACT,
         "together",
         "ten clients wait together, not in a row",
-        format!("{} clients at once are in flight together at the weather", clients()),
+        format!(
+            "{} clients at once are in flight together at the weather",
+            clients()
+        ),
     )
 }
 
@@ -116,18 +112,27 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         probe::on(first, &async |stage: &Stage<'_>, seen: &mut _| {
             probe::answers(&CONTRACT, stage, seen).await
         }),
-        observe(run, "all clients to be in flight together", unhurried, async |stage, seen| {
-            probe::together(&CONTRACT, clients(), stage, seen).await
-        }),
+        observe(
+            run,
+            "all clients to be in flight together",
+            unhurried,
+            async |stage, seen| { probe::together(&CONTRACT, clients(), stage, seen).await }
+        ),
         observe(run, "answers to faults", unhurried, async |stage, seen| {
             probe::faults(&CONTRACT, stage, seen).await
         }),
-        observe(run, "an answer while the weather is down", down, async |stage, seen| {
-            probe::refused(&CONTRACT, stage, seen).await
-        }),
-        observe(run, "504 while the weather hangs", hurried, async |stage, seen| {
-            probe::hangs(&CONTRACT, "/today", stage, seen).await
-        }),
+        observe(
+            run,
+            "an answer while the weather is down",
+            down,
+            async |stage, seen| { probe::refused(&CONTRACT, stage, seen).await }
+        ),
+        observe(
+            run,
+            "504 while the weather hangs",
+            hurried,
+            async |stage, seen| { probe::hangs(&CONTRACT, "/today", stage, seen).await }
+        ),
     );
     let (crowd, sick, refused, hung) = (crowd?, sick?, refused?, hung?);
     let weather = &run.weather;
@@ -142,20 +147,17 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         answer.advice = Some(Diagnosis::ConnectionPerCall);
         answer.next_step = word;
     }
-    let (clients_fault, health_fault) = judge::together(
-        &CONTRACT,
-        weather,
-        &crowd,
-        Some(Diagnosis::Sequential),
-    );
+    let (clients_fault, health_fault) =
+        judge::together(&CONTRACT, weather, &crowd, Some(Diagnosis::Sequential));
     let busy = crowd.was_too_busy();
     let (together, health) = match (clients_fault, health_fault) {
         (None, Some(fault)) => (
             together().not_reached("a blocked thread stands before it"),
             health().broken(fault),
         ),
-        (Some(fault), None) if fault.diagnosis <= Diagnosis::BlockedRuntime
-            || fault.diagnosis == Diagnosis::Sequential =>
+        (Some(fault), None)
+            if fault.diagnosis <= Diagnosis::BlockedRuntime
+                || fault.diagnosis == Diagnosis::Sequential =>
         {
             (
                 together().broken(fault),
@@ -188,7 +190,11 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         findings: vec![answer, together, health, faults, timeout, alive],
         timelines: vec![
             judge::timeline("ex01/answer", &answers, None),
-            judge::timeline("ex01/together", &crowd, judge::clients_gap(&CONTRACT, &crowd)),
+            judge::timeline(
+                "ex01/together",
+                &crowd,
+                judge::clients_gap(&CONTRACT, &crowd),
+            ),
             judge::timeline("ex01/faults", &sick, None),
             judge::timeline("ex01/timeout", &hung, None),
         ],

@@ -166,16 +166,15 @@ const TOMORROW_FIRST: Order = (TOMORROW, TODAY);
 /// program may be lucky once.
 async fn rendezvous(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
     seen.title = "one client; neither answer is given until both have been asked".to_owned();
-    for (first, second) in [
-        TOMORROW_FIRST,
-        TODAY_FIRST,
-        TOMORROW_FIRST,
-        TOMORROW_FIRST,
-    ] {
+    for (first, _) in [TOMORROW_FIRST, TODAY_FIRST, TOMORROW_FIRST, TOMORROW_FIRST] {
         let (one, other) = (Hold::default(), Hold::default());
         let holds = (one.clone(), other.clone());
         stage.weather(move |asked| {
-            Treatment::held(if asked.path == first { &holds.0 } else { &holds.1 })
+            Treatment::held(if asked.path == first {
+                &holds.0
+            } else {
+                &holds.1
+            })
         });
         let mut asking = probe::crowd(&CONTRACT, stage, 1);
         let met = both_in_flight(stage, "both calls").await?;
@@ -214,9 +213,7 @@ async fn both_in_flight(stage: &Stage<'_>, about: &'static str) -> Result<Rendez
     let reached = |all: &[_]| in_flight(all, TODAY).min(1) + in_flight(all, TOMORROW).min(1);
     let waited = stage
         .patiently(
-            stage
-                .journal
-                .until(|all| (reached(all) == 2).then_some(())),
+            stage.journal.until(|all| (reached(all) == 2).then_some(())),
             QUIET,
         )
         .await?;
@@ -315,33 +312,52 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         ..unhurried
     };
     let failure_of = |order: Order| {
-        observe(run, "the answer after a failure", unhurried, async move |stage: &Stage<'_>, seen: &mut Observation| {
-            failing(order, stage, seen).await
-        })
+        observe(
+            run,
+            "the answer after a failure",
+            unhurried,
+            async move |stage: &Stage<'_>, seen: &mut Observation| {
+                failing(order, stage, seen).await
+            },
+        )
     };
     let hang_of = |route: &'static str| {
-        observe(run, "504 while the weather hangs", hurried, async move |stage: &Stage<'_>, seen: &mut Observation| {
-            probe::hangs(&CONTRACT, route, stage, seen).await
-        })
+        observe(
+            run,
+            "504 while the weather hangs",
+            hurried,
+            async move |stage: &Stage<'_>, seen: &mut Observation| {
+                probe::hangs(&CONTRACT, route, stage, seen).await
+            },
+        )
     };
     let (answers, pair, fail_today, fail_tomorrow, crowd, sick, refused, hung, hung_too) = tokio::join!(
         probe::on(first, &async |stage: &Stage<'_>, seen: &mut _| {
             probe::answers(&CONTRACT, stage, seen).await
         }),
-        observe(run, "both calls to be in flight together", unhurried, async |stage, seen| {
-            rendezvous(stage, seen).await
-        }),
+        observe(
+            run,
+            "both calls to be in flight together",
+            unhurried,
+            async |stage, seen| { rendezvous(stage, seen).await }
+        ),
         failure_of(TODAY_FIRST),
         failure_of(TOMORROW_FIRST),
-        observe(run, "all clients to be in flight together", unhurried, async |stage, seen| {
-            probe::together(&CONTRACT, CLIENTS, stage, seen).await
-        }),
+        observe(
+            run,
+            "all clients to be in flight together",
+            unhurried,
+            async |stage, seen| { probe::together(&CONTRACT, CLIENTS, stage, seen).await }
+        ),
         observe(run, "answers to faults", unhurried, async |stage, seen| {
             probe::faults(&CONTRACT, stage, seen).await
         }),
-        observe(run, "an answer while the weather is down", down, async |stage, seen| {
-            probe::refused(&CONTRACT, stage, seen).await
-        }),
+        observe(
+            run,
+            "an answer while the weather is down",
+            down,
+            async |stage, seen| { probe::refused(&CONTRACT, stage, seen).await }
+        ),
         hang_of(TODAY),
         hang_of(TOMORROW),
     );
@@ -381,9 +397,9 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
     let fails = [&fail_today, &fail_tomorrow];
     let busy = fails.iter().any(|seen| seen.was_too_busy());
     let met = fails.iter().all(|seen| !seen.rendezvous.is_empty());
-    let slow = fails
-        .iter()
-        .find_map(|seen| judge::trouble(seen, "while one call failed").or_else(|| judge_failure(seen)));
+    let slow = fails.iter().find_map(|seen| {
+        judge::trouble(seen, "while one call failed").or_else(|| judge_failure(seen))
+    });
     let late = slow.is_some();
     let (failure, cancel) = if !overlapping || !(met || late || busy) {
         (failure().not_reached(before), cancel().not_reached(before))
@@ -453,7 +469,11 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
             judge::timeline("ex02/answer", &answers, None),
             judge::timeline("ex02/overlap", &first_round(&pair), gap),
             judge::timeline("ex02/failure", failed, failure_gap(failed)),
-            judge::timeline("ex02/together", &crowd, judge::clients_gap(&CONTRACT, &crowd)),
+            judge::timeline(
+                "ex02/together",
+                &crowd,
+                judge::clients_gap(&CONTRACT, &crowd),
+            ),
             judge::timeline("ex02/faults", &sick, None),
             judge::timeline("ex02/timeout", &hung, None),
         ],
@@ -504,7 +524,10 @@ fn judge_overlap(seen: &Observation) -> Option<Fault> {
             words(second.arrived.since(answered)),
             words(met.released.since(first.arrived)),
         ),
-        _ => format!("`{other}` did not come for {} while `{one}` was withheld.", words(after)),
+        _ => format!(
+            "`{other}` did not come for {} while `{one}` was withheld.",
+            words(after)
+        ),
     };
     Some(
         Fault::new(
@@ -549,13 +572,15 @@ fn judge_labels(run: &Run, seen: &Observation) -> Option<Fault> {
         let during = |x: &&&mock_services::exchange::Exchange| {
             x.arrived >= ours.arrived && ours.ended.is_none_or(|end| x.arrived <= end)
         };
-        let (Some(today), Some(tomorrow)) = (
-            todays.iter().find(during),
-            tomorrows.iter().find(during),
-        ) else {
+        let (Some(today), Some(tomorrow)) =
+            (todays.iter().find(during), tomorrows.iter().find(during))
+        else {
             continue;
         };
-        let readings = [run.weather.reading(today.id), run.weather.reading(tomorrow.id)];
+        let readings = [
+            run.weather.reading(today.id),
+            run.weather.reading(tomorrow.id),
+        ];
         let right = body(&readings);
         if same(&right, &reply.body) {
             continue;
@@ -603,7 +628,10 @@ fn judge_failure(seen: &Observation) -> Option<Fault> {
         return None;
     };
     let failed = seen.asked(fails).next()?;
-    let other = seen.exchanges.iter().find(|x| x.service != YOU && route_of(x) != *fails)?;
+    let other = seen
+        .exchanges
+        .iter()
+        .find(|x| x.service != YOU && route_of(x) != *fails)?;
     let evidence = [answer.exchange, failed.id, other.id];
     if let Waited::GaveUp(after) = answered.waited {
         return Some(
@@ -633,7 +661,10 @@ fn judge_cancel(seen: &Observation) -> Option<Fault> {
     let (Question::Sick(fails), answer) = seen.answers.first()? else {
         return None;
     };
-    let other = seen.exchanges.iter().find(|x| x.service != YOU && route_of(x) != *fails)?;
+    let other = seen
+        .exchanges
+        .iter()
+        .find(|x| x.service != YOU && route_of(x) != *fails)?;
     Some(
         Fault::new(
             Diagnosis::NotCancelled,
@@ -657,7 +688,10 @@ fn failure_gap(seen: &Observation) -> Option<Gap> {
     };
     let failed = seen.asked(fails).next()?;
     let ours = seen.exchange(answer.exchange)?;
-    let other = seen.exchanges.iter().find(|x| x.service != YOU && route_of(x) != *fails)?;
+    let other = seen
+        .exchanges
+        .iter()
+        .find(|x| x.service != YOU && route_of(x) != *fails)?;
     if judge_failure(seen).is_some() {
         return Some(Gap {
             from: failed.answered?,

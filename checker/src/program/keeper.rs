@@ -187,9 +187,7 @@ fn end(
     let mut left_behind = Vec::new();
     if told {
         let _ = killpg(program, Signal::SIGTERM);
-        if shared.wait(GRACE, |state| state.ended)
-            && !shared.wait(FOLLOW, |state| state.alone)
-        {
+        if shared.wait(GRACE, |state| state.ended) && !shared.wait(FOLLOW, |state| state.alone) {
             left_behind = names_of_descendants();
         }
     }

@@ -83,7 +83,11 @@ fn is_runnable(pid: u32, task: u32) -> bool {
 /// What the files of these processes are: `socket:[123]`, `anon_inode:[eventpoll]`.
 fn files(pids: &[u32]) -> Vec<String> {
     pids.iter()
-        .flat_map(|pid| fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten())
+        .flat_map(|pid| {
+            fs::read_dir(format!("/proc/{pid}/fd"))
+                .into_iter()
+                .flatten()
+        })
         .flatten()
         .filter_map(|entry| fs::read_link(entry.path()).ok())
         .map(|target| target.to_string_lossy().into_owned())

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use mock_services::moment::Clock;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
+};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::process::{Child, Command};
@@ -255,10 +257,7 @@ impl Program {
 }
 
 /// What any program needs, what the contract names, and nothing else.
-fn environment(
-    launch: &Launch,
-    home: &TempDir,
-) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+fn environment(launch: &Launch, home: &TempDir) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
     let inherited = ["PATH", "LANG"]
         .into_iter()
         .filter_map(|name| Some((name.into(), std::env::var_os(name)?)));

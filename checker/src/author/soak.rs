@@ -1,0 +1,232 @@
+//! Grades the corpus again and again, on an idle machine or a busy one, and
+//! counts how often the checker is right.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::Args;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use tokio::process::{Child, Command};
+
+use super::Say;
+use super::corpus::{self, Entry, Score};
+use crate::progress::Progress;
+use crate::report::{Report, words};
+use crate::verify::{self, Prepared};
+use crate::workshop::Workshop;
+
+/// How to soak.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// How many times each program is graded
+    #[arg(long, default_value_t = 10)]
+    pub runs: u32,
+    /// Busy processes per core beside it
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    pub load: usize,
+    /// Only programs whose name contains this
+    #[arg(long)]
+    pub only: Option<String>,
+    /// How many are graded at a time
+    #[arg(long, default_value_t = 4)]
+    pub jobs: usize,
+    /// Write the reports of wrong verdicts here
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+/// Everything that was counted for one program.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    scores: Vec<Score>,
+    times: Vec<Duration>,
+    complaints: Vec<String>,
+}
+
+/// Processes that keep the processors busy. They end with this.
+struct Load(Vec<Child>);
+
+impl Load {
+    fn start(per_core: usize) -> anyhow::Result<Self> {
+        let cores = available_parallelism().map_or(1, std::num::NonZero::get);
+        let checker = std::env::current_exe()?;
+        let spinning = (0..per_core * cores).map(|_| {
+            Command::new(&checker)
+                .args(["author", "spin"])
+                .stdin(Stdio::null())
+                .kill_on_drop(true)
+                .spawn()
+        });
+        Ok(Self(
+            spinning
+                .collect::<Result<_, _>>()
+                .context("no processes to keep this machine busy with")?,
+        ))
+    }
+}
+
+/// Builds every program of the corpus.
+pub(super) async fn prepared(
+    workshop: &Workshop,
+    only: Option<&str>,
+    say: Say<'_>,
+) -> anyhow::Result<Vec<(Entry, Prepared)>> {
+    let entries: Vec<_> = corpus::all(workshop)?
+        .into_iter()
+        .filter(|entry| only.is_none_or(|only| entry.name.contains(only)))
+        .collect();
+    anyhow::ensure!(
+        !entries.is_empty(),
+        "no program of the corpus has that in its name"
+    );
+    say(&format!("building {} programs\n", entries.len()))?;
+    let mut prepared = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let built = verify::prepare(
+            workshop,
+            &entry.exercise,
+            &entry.program,
+            &Progress::silent(),
+        )
+        .await?;
+        prepared.push((entry, built));
+    }
+    Ok(prepared)
+}
+
+/// Runs a soak; 0 where every verdict was right or inconclusive, else 1.
+///
+/// # Errors
+/// Faults that are not the corpus's.
+pub async fn run(
+    workshop: &Workshop,
+    options: &Options,
+    keeper: &Path,
+    say: Say<'_>,
+) -> anyhow::Result<u8> {
+    let programs = Arc::new(prepared(workshop, options.only.as_deref(), say).await?);
+    if let Some(folder) = &options.keep {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let load = Load::start(options.load)?;
+    let began = Instant::now();
+    let mut tallies = vec![Tally::default(); programs.len()];
+    // Round by round, so that a passing disturbance meets many programs once.
+    let order = (0..options.runs).flat_map(|_| 0..programs.len());
+    let mut graded = stream::iter(order.map(|index| {
+        let programs = programs.clone();
+        async move {
+            let (_, prepared) = &programs[index];
+            let began = Instant::now();
+            let seed = u64::from(fastrand::u32(..));
+            let report = verify::grade(prepared.clone(), seed, keeper, &Progress::silent()).await;
+            (index, report, began.elapsed())
+        }
+    }))
+    .buffer_unordered(options.jobs.max(1));
+    while let Some((index, report, took)) = graded.next().await {
+        let entry = &programs[index].0;
+        let tally = &mut tallies[index];
+        tally.times.push(took);
+        let score = match &report {
+            Ok(report) => entry.score(report),
+            Err(_) => Score::Inconclusive,
+        };
+        tally.scores.push(score);
+        if score != Score::Right {
+            tally.complaints.push(complaint(&report));
+            if let (Some(folder), Ok(report)) = (&options.keep, &report) {
+                let file = folder.join(format!("{}-{}.json", entry.name, tally.scores.len()));
+                std::fs::write(&file, serde_json::to_vec_pretty(report)?)
+                    .with_context(|| format!("cannot write {}", file.display()))?;
+            }
+        }
+    }
+    drop(graded);
+    drop(load.0);
+    say(&table(&programs, &tallies))?;
+    let all = || tallies.iter().flat_map(|tally| &tally.scores);
+    let count = |score| all().filter(|s| **s == score).count();
+    let wrong = count(Score::FalsePass) + count(Score::FalseFail) + count(Score::WrongDiagnosis);
+    say(&format!(
+        "{} verdicts in {}, {} busy processes per core: {} right, {} false pass, {} false fail, {} wrong diagnosis, {} inconclusive\n",
+        all().count(),
+        words(began.elapsed()),
+        options.load,
+        count(Score::Right),
+        count(Score::FalsePass),
+        count(Score::FalseFail),
+        count(Score::WrongDiagnosis),
+        count(Score::Inconclusive),
+    ))?;
+    Ok(u8::from(wrong > 0))
+}
+
+fn complaint(report: &anyhow::Result<Report>) -> String {
+    match report {
+        Err(error) => format!("error: {error:#}"),
+        Ok(report) => {
+            let undecided = report
+                .findings
+                .iter()
+                .find(|f| f.outcome == crate::report::Outcome::Inconclusive);
+            match report.leading().or(undecided) {
+                Some(finding) => format!(
+                    "seed {}: {} {}: {}",
+                    report.seed,
+                    finding.check,
+                    finding.diagnosis.map_or("inconclusive", |d| d.code()),
+                    finding.observed
+                ),
+                None => format!("seed {}: passed", report.seed),
+            }
+        }
+    }
+}
+
+fn table(programs: &[(Entry, Prepared)], tallies: &[Tally]) -> String {
+    let widest = programs
+        .iter()
+        .map(|(e, _)| e.name.len())
+        .max()
+        .unwrap_or(0);
+    let mut text = format!(
+        "\n{:widest$}  {:>6} {:>6} {:>6} {:>6} {:>6}  {:>8} {:>8}\n",
+        "program", "right", "f.pass", "f.fail", "diagn.", "incon.", "median", "p99"
+    );
+    for ((entry, _), tally) in programs.iter().zip(tallies) {
+        let count = |score| tally.scores.iter().filter(|s| **s == score).count();
+        text += &format!(
+            "{:widest$}  {:>6} {:>6} {:>6} {:>6} {:>6}  {:>8} {:>8}\n",
+            entry.name,
+            count(Score::Right),
+            count(Score::FalsePass),
+            count(Score::FalseFail),
+            count(Score::WrongDiagnosis),
+            count(Score::Inconclusive),
+            words(quantile(&tally.times, 0.5)),
+            words(quantile(&tally.times, 0.99)),
+        );
+        for complaint in tally.complaints.iter().take(3) {
+            text += &format!("    {}\n", complaint.replace('\n', " "));
+        }
+    }
+    text
+}
+
+/// The time that this share of all times does not exceed.
+pub(super) fn quantile(times: &[Duration], share: f64) -> Duration {
+    let mut sorted = times.to_vec();
+    sorted.sort();
+    let index = (share * sorted.len() as f64).ceil() as usize;
+    sorted
+        .get(index.clamp(1, sorted.len().max(1)) - 1)
+        .copied()
+        .unwrap_or_default()
+}

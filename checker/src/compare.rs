@@ -1,0 +1,141 @@
+//! One server three times: sequential, with callbacks, with async and await,
+//! under the same latency, drawn on one scale.
+
+use std::time::Duration;
+
+use clap::Args;
+use mock_services::script::Treatment;
+
+use crate::client::YOU;
+use crate::compile::Target;
+use crate::program::Figures;
+use crate::progress::Progress;
+use crate::render::Sheet;
+use crate::render::compare::{Contender, draw};
+use crate::report::Timeline;
+use crate::run::{Candidate, Run};
+use crate::stage::{Setting, Stage, Unset, Waited};
+use crate::verify::{self, Program};
+use crate::workshop::Workshop;
+
+/// What to compare, and how.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// `ex01`, `1`, or an unambiguous part of its name
+    pub exercise: String,
+    /// How many clients ask at once
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=50))]
+    pub clients: u32,
+    /// How long the weather takes to answer
+    #[arg(long, default_value = "200ms", value_parser = latency)]
+    pub latency: Duration,
+}
+
+fn latency(text: &str) -> Result<Duration, String> {
+    let longest = Duration::from_secs(5);
+    match humantime::parse_duration(text) {
+        Ok(long) if long <= longest => Ok(long),
+        Ok(_) => Err("5s is the longest that makes sense here".to_owned()),
+        Err(error) => Err(format!("{error}; write it as 200ms or 1s")),
+    }
+}
+
+/// Runs the three versions one after another and draws them.
+///
+/// # Errors
+/// Where a version does not build or does not become ready.
+pub async fn run(workshop: &Workshop, options: &Options, sheet: Sheet) -> anyhow::Result<String> {
+    let exercise = workshop.exercise(&options.exercise)?;
+    let Some(compare) = &exercise.compare else {
+        anyhow::bail!("{} has no three versions to compare; ex01 has", exercise.id);
+    };
+    let progress = Progress::on_stderr();
+    let work = async {
+        let mut contenders = Vec::new();
+        for (name, binary) in [
+            ("sequential", &compare.sequential),
+            ("callbacks", &compare.callbacks),
+            ("async", &compare.asynchronous),
+        ] {
+            let program = Program::Target(Target::from(binary));
+            let prepared = verify::prepare(workshop, exercise, &program, &progress).await?;
+            contenders.push(contend(name, prepared, options, &progress).await?);
+        }
+        anyhow::Ok(contenders)
+    };
+    let contenders = tokio::select! {
+        contenders = work => contenders?,
+        () = progress.keep_drawing() => Vec::new(),
+    };
+    progress.clear();
+    Ok(draw(&contenders, &sheet))
+}
+
+async fn contend(
+    name: &str,
+    prepared: verify::Prepared,
+    options: &Options,
+    progress: &Progress,
+) -> anyhow::Result<Contender> {
+    let command = prepared.command()?;
+    let keeper = std::env::current_exe()?;
+    let run = Run::start(1, Candidate { command, keeper }, progress.clone()).await?;
+    let _waiting = progress.waiting_for(format!("{} clients of {name}", options.clients));
+    let stage = match Stage::set(&run, Setting::default()).await {
+        Ok(stage) => stage,
+        Err(Unset::Fault(error)) => return Err(error),
+        Err(Unset::Trouble(trouble, _)) => {
+            anyhow::bail!("{name} did not become ready: {trouble:?}")
+        }
+    };
+    let latency = options.latency;
+    stage.weather(move |_| Treatment {
+        latency,
+        ..Treatment::default()
+    });
+    let began = run.clock.now();
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..options.clients {
+        let client = stage.client.clone();
+        clients.spawn(async move { client.get("/today").await });
+    }
+    let all = async { while clients.join_next().await.is_some() {} };
+    let patience = latency * options.clients * 2 + Duration::from_secs(5);
+    let waited = stage.patiently(all, patience).await;
+    anyhow::ensure!(
+        matches!(waited, Ok(Waited::Done(()))),
+        "{name} did not answer all clients"
+    );
+    let wall = run.clock.now().since(began);
+    let figures: Option<Figures> = stage.program.figures();
+    let exchanges = stage.journal.exchanges();
+    stage.program.end().await;
+    Ok(Contender {
+        name: name.to_owned(),
+        in_flight_peak: peak(&exchanges),
+        timeline: Timeline {
+            probe: name.to_owned(),
+            title: format!("{} clients at once", options.clients),
+            exchanges,
+            gap: None,
+        },
+        wall,
+        threads: figures.map(|f| f.threads),
+        memory: figures.map(|f| f.peak_memory),
+    })
+}
+
+/// How many calls were under way at the services at most.
+fn peak(exchanges: &[mock_services::exchange::Exchange]) -> usize {
+    let calls: Vec<_> = exchanges.iter().filter(|x| x.service != YOU).collect();
+    calls
+        .iter()
+        .map(|one| {
+            calls
+                .iter()
+                .filter(|x| x.arrived <= one.arrived && x.ended.is_none_or(|end| end > one.arrived))
+                .count()
+        })
+        .max()
+        .unwrap_or(0)
+}
