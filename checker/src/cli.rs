@@ -193,7 +193,7 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
         }
         if options.format == Format::Human {
             for one in &prepared {
-                print(&render::opening(one.title(), one.build_time()), colour)?;
+                print(&render::opening(&one.title(), one.build_time()), colour)?;
             }
         }
         let grading = prepared
@@ -250,7 +250,6 @@ fn sheet(colour: Colour, timings: bool) -> Sheet {
         width: width.clamp(40, 200),
         plain: !terminal && colour != Colour::Always,
         unicode: is_unicode(),
-        quiet: false,
         timings,
     }
 }

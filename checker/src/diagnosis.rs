@@ -115,7 +115,7 @@ impl Diagnosis {
         match self {
             Self::NotCompiling => "it does not compile yet",
             Self::NotListening => "it does not listen where it was told to",
-            Self::Crashed => "it crashed",
+            Self::Crashed => "it panicked, or was killed by a signal of its own making",
             Self::Exited => "it ended by itself",
             Self::FloodedOutput => "it prints without end",
             Self::Hung => "it took a request and never answered",

@@ -1,56 +1,81 @@
-//! Renderings of a report.
+//! Renderings of a [`Report`]: values in, text out. Nothing here prints.
+//!
+//! Text for people always carries its styles; whoever prints it takes them out
+//! where colours are not wanted. Marks and words say everything a colour says.
+
+mod axis;
+mod canvas;
+mod clean;
+pub mod compare;
+mod glyphs;
+mod human;
+mod prose;
+mod rows;
+#[cfg(test)]
+mod samples;
+mod story;
+mod style;
+pub mod timeline;
 
 use std::time::Duration;
 
-use crate::report::{Outcome, Report, words};
+pub use clean::{clean, keep_colours};
+pub use human::human;
 
-pub mod compare;
+use crate::report::{Report, words};
 
-/// How to draw.
-#[derive(Clone, Copy, Debug)]
+/// What is drawn on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sheet {
-    /// Columns.
+    /// Columns; fewer than 40 are taken for 40.
     pub width: usize,
-    /// Words instead of drawings.
+    /// Sentences instead of drawings: for screen readers, files and pipes.
     pub plain: bool,
-    /// More than ASCII.
+    /// Whether more than ASCII can be shown.
     pub unicode: bool,
-    /// Only the verdict.
-    pub quiet: bool,
-    /// Where the time went.
+    /// Whether to say where the time went.
     pub timings: bool,
 }
 
-/// The line that is said as soon as the build is over.
-pub fn opening(title: String, build: Duration) -> String {
-    format!("{title}, built in {}\n", words(build))
-}
-
-/// For people.
-pub fn human(report: &Report, _sheet: &Sheet) -> String {
-    let mut text = format!("{:?}\n", report.verdict());
-    for f in &report.findings {
-        text += &format!(
-            "  {:?} {} {} {:?}\n",
-            f.outcome,
-            f.check,
-            f.diagnosis.map_or("", |d| d.code()),
-            f.advice
-        );
-        if matches!(f.outcome, Outcome::Broken | Outcome::Inconclusive) {
-            text += &format!("      {}\n      -> {}\n", f.observed, f.next_step);
+impl Default for Sheet {
+    fn default() -> Self {
+        Self {
+            width: 80,
+            plain: false,
+            unicode: true,
+            timings: false,
         }
     }
-    text += &format!("{:?}\n", report.timings);
-    text
 }
 
-/// For programs.
-pub fn json(report: &Report) -> anyhow::Result<String> {
+impl Sheet {
+    /// The columns to draw on.
+    fn columns(&self) -> usize {
+        self.width.max(40)
+    }
+}
+
+/// The line that is said as soon as the build is over.
+pub fn opening(title: &str, build: Duration) -> String {
+    if build.is_zero() {
+        format!("{title}\n")
+    } else {
+        format!("{title}, built in {}\n", words(build))
+    }
+}
+
+/// A report for programs, as `schema/report-v1.schema.json` has it.
+///
+/// # Errors
+/// Never for a report of this checker's.
+pub fn json(report: &Report) -> serde_json::Result<String> {
     Ok(serde_json::to_string_pretty(report)? + "\n")
 }
 
-/// For programs, several.
-pub fn json_of(reports: &[Report]) -> anyhow::Result<String> {
+/// Several reports for programs: an array.
+///
+/// # Errors
+/// Never for reports of this checker's.
+pub fn json_of(reports: &[Report]) -> serde_json::Result<String> {
     Ok(serde_json::to_string_pretty(reports)? + "\n")
 }

@@ -15,7 +15,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitStatus, wait};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
@@ -186,7 +186,8 @@ fn end(
     let told = reading.read_line(&mut line).is_ok_and(|read| read > 0);
     let mut left_behind = Vec::new();
     if told {
-        let _ = killpg(program, Signal::SIGTERM);
+        // Only itself: what it started is its own to end.
+        let _ = kill(program, Signal::SIGTERM);
         if shared.wait(GRACE, |state| state.ended) && !shared.wait(FOLLOW, |state| state.alone) {
             left_behind = names_of_descendants();
         }
@@ -221,7 +222,7 @@ fn names_of_descendants() -> Vec<String> {
 fn kill_descendants() {
     for pid in super::proc::descendants(std::process::id()) {
         if let Ok(pid) = i32::try_from(pid) {
-            let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
     }
 }

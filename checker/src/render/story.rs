@@ -1,0 +1,257 @@
+//! Tells a timeline in sentences, in order of time: for screen readers, files
+//! and every place where a drawing is of no use.
+
+use std::time::Duration;
+
+use mock_services::exchange::{Ending, Exchange};
+use mock_services::moment::Moment;
+
+use crate::report::{Timeline, words};
+
+use super::axis::Unit;
+use super::canvas::{Canvas, Column};
+use super::prose::width;
+use super::rows::{Row, YOU};
+use super::style::{PLAIN, QUIET, STORY};
+use super::timeline::extent;
+
+/// A body is told apart from its answer where it took this share of the whole.
+const VISIBLE: u32 = 50;
+
+const MARGIN: usize = 2;
+
+/// What happened at one moment.
+struct Event {
+    at: Moment,
+    told: String,
+    is_gap: bool,
+}
+
+/// Writes the sentences for `rows` and the timeline's gap.
+pub(super) fn tell(canvas: &mut Canvas, timeline: &Timeline, rows: &[Row<'_>]) {
+    let Some((zero, length)) = extent(timeline) else {
+        return;
+    };
+    let unit = Unit::of(length);
+    let glyphs = canvas.glyphs;
+    let events = events(timeline, rows, length);
+    let times: Vec<_> = events
+        .iter()
+        .map(|event| glyphs.text(&time(event.at.since(zero), unit)))
+        .collect();
+    let widest = times.iter().map(|time| width(time)).max().unwrap_or(0);
+    for (event, time) in events.iter().zip(&times) {
+        canvas.line();
+        canvas.put(Column(MARGIN + widest - width(time)), time, QUIET);
+        let style = if event.is_gap { STORY } else { PLAIN };
+        let told = glyphs.text(&event.told);
+        canvas.put_wrapped(Column(MARGIN + widest + 2), &told, style);
+    }
+}
+
+fn time(since: Duration, unit: Unit) -> String {
+    let decimals = match unit {
+        Unit::Micros => 0,
+        Unit::Millis => 1,
+        Unit::Seconds => 3,
+    };
+    format!(
+        "{} {}",
+        unit.number(since.as_micros(), decimals),
+        unit.name()
+    )
+}
+
+fn events(timeline: &Timeline, rows: &[Row<'_>], length: Duration) -> Vec<Event> {
+    let mut events = vec![];
+    let mut tell = |at, told| {
+        events.push(Event {
+            at,
+            told,
+            is_gap: false,
+        })
+    };
+    for row in rows {
+        match row {
+            Row::One(nested) => exchange(nested.exchange, length, &mut tell),
+            Row::Folded(alike) => {
+                if let Some(first) = alike.first() {
+                    let last = alike
+                        .iter()
+                        .map(|x| x.arrived)
+                        .max()
+                        .unwrap_or(first.arrived);
+                    let over = words(last.since(first.arrived));
+                    let told = format!(
+                        "{} more requests like these begin, over {over}",
+                        alike.len()
+                    );
+                    tell(first.arrived, told);
+                }
+            }
+        }
+    }
+    if let Some(gap) = &timeline.gap {
+        events.push(Event {
+            at: gap.from,
+            told: format!("{} (for {})", gap.label, words(gap.to.since(gap.from))),
+            is_gap: true,
+        });
+    }
+    // The sort is stable: what is told first of one moment comes first.
+    events.sort_by_key(|event| event.at);
+
+    let open = rows.iter().filter_map(|row| match row {
+        Row::One(nested) if nested.exchange.ending == Ending::Open => Some(nested.exchange),
+        _ => None,
+    });
+    let end = extent(timeline).map(|(zero, length)| zero + length);
+    for (exchange, at) in open.zip(std::iter::repeat(end.unwrap_or_default())) {
+        let missing = if exchange.answered.is_some() {
+            "unfinished"
+        } else {
+            "unanswered"
+        };
+        let told = format!(
+            "{} still has {} {missing}",
+            name(exchange),
+            exchange.request
+        );
+        events.push(Event {
+            at,
+            told,
+            is_gap: false,
+        });
+    }
+    events
+}
+
+/// The sentences of one exchange, but for the one that says that it is still open.
+fn exchange(x: &Exchange, length: Duration, tell: &mut impl FnMut(Moment, String)) {
+    let request = &x.request;
+    let who = name(x);
+    let after = |at: Moment| words(at.since(x.arrived));
+    tell(
+        x.arrived,
+        if x.service == YOU {
+            format!("your server was asked {request}")
+        } else {
+            format!(
+                "your server asked {who}: {request} (connection {})",
+                x.connection
+            )
+        },
+    );
+
+    let end = x.ended.or(x.answered).unwrap_or(x.arrived);
+    let whole = x.ending == Ending::Answered;
+    let answered = x.answered.or(whole.then_some(end));
+    let with = x
+        .status
+        .map(|status| format!(" with {status}"))
+        .unwrap_or_default();
+    if let Some(at) = answered {
+        let body_is_visible = end.since(at) * VISIBLE >= length && end > at;
+        if whole && !body_is_visible {
+            tell(
+                at,
+                format!("{who} answered {request}{with} after {}", after(at)),
+            );
+        } else {
+            tell(
+                at,
+                format!("{who} began to answer {request}{with} after {}", after(at)),
+            );
+            if whole {
+                tell(
+                    end,
+                    format!(
+                        "{who} finished its answer to {request} after {}",
+                        after(end)
+                    ),
+                );
+            }
+        }
+    }
+
+    let missing = if x.answered.is_some() {
+        "the rest of the answer"
+    } else {
+        "an answer"
+    };
+    match x.ending {
+        Ending::Left if x.service == YOU => tell(
+            end,
+            format!(
+                "the client closed its connection after {}, without {missing} to {request}",
+                after(end)
+            ),
+        ),
+        Ending::Left => tell(
+            end,
+            format!(
+                "your server closed its connection to {who} after {}, without {missing} to {request}",
+                after(end)
+            ),
+        ),
+        Ending::Cut => tell(
+            end,
+            format!("{who} broke off {request} after {}", after(end)),
+        ),
+        Ending::Answered | Ending::Open => {}
+    }
+}
+
+fn name(x: &Exchange) -> &str {
+    if x.service == YOU {
+        "your server"
+    } else {
+        &x.service
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Sheet, samples, timeline};
+
+    #[test]
+    fn sentences_stand_in_order_of_time() {
+        for seed in 0..200 {
+            let mut timeline = samples::random_timeline(seed);
+            timeline
+                .exchanges
+                .retain(|x| x.arrived.as_micros() < 900_000);
+            let sheet = Sheet {
+                plain: true,
+                width: 200,
+                ..Sheet::default()
+            };
+            let told = timeline::draw(&timeline, &[], &sheet);
+            let told = anstream::adapter::strip_str(&told).to_string();
+            let times: Vec<f64> = told
+                .lines()
+                .filter_map(|line| line.split_whitespace().next()?.parse().ok())
+                .collect();
+            assert!(times.is_sorted(), "seed {seed}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_beginner_is_told_who_asked_whom() {
+        let sheet = Sheet {
+            plain: true,
+            ..Sheet::default()
+        };
+        let told = timeline::draw(&samples::sequential_timeline(), &[], &sheet);
+        let told = anstream::adapter::strip_str(&told).to_string();
+        assert!(told.contains("your server was asked GET /both"), "{told}");
+        assert!(
+            told.contains("your server asked weather: GET /today (connection 1)"),
+            "{told}"
+        );
+        assert!(
+            told.contains("weather answered GET /today with 200 after 200 ms"),
+            "{told}"
+        );
+    }
+}
