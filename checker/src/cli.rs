@@ -64,6 +64,15 @@ enum Command {
     /// Run sequential, callbacks and async under the same latency, side by side
     #[command(after_help = "Example:\n  checker compare ex01 --clients 5 --latency 200ms")]
     Compare(compare::Options),
+    /// A hint: a question first, then the tool, then a few lines of code
+    #[command(after_help = "Example:\n  checker hint ex01 --level 2")]
+    Hint {
+        /// `ex01`, `1`, or an unambiguous part of its name
+        exercise: String,
+        /// How much to give away
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
+        level: u8,
+    },
     /// For authors of the course: prove that it holds what it promises
     #[command(subcommand)]
     Author(author::Command),
@@ -161,6 +170,17 @@ async fn run(cli: &Cli) -> anyhow::Result<u8> {
         Command::Compare(options) => {
             let drawn = compare::run(&workshop, options, sheet(colour, false)).await?;
             print(&drawn, colour)?;
+            Ok(0)
+        }
+        Command::Hint { exercise, level } => {
+            let exercise = workshop.exercise(exercise)?;
+            let index = usize::from(*level) - 1;
+            let hint = exercise.hints.get(index).map_or("", |hint| hint.trim());
+            let more = match level {
+                3 => String::new(),
+                _ => format!("\n\n(--level {} says more)", level + 1),
+            };
+            print(&format!("{hint}{more}\n"), colour)?;
             Ok(0)
         }
         Command::Author(command) => {

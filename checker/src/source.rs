@@ -145,10 +145,8 @@ impl<'ast> Visit<'ast> for Reader {
                         }
                     }
                 }
-                syn::Stmt::Expr(expression, Some(_)) => {
-                    if self.builds_future(expression) {
-                        self.hints.never_awaited.get_or_insert(line_of(expression));
-                    }
+                syn::Stmt::Expr(expression, Some(_)) if self.builds_future(expression) => {
+                    self.hints.never_awaited.get_or_insert(line_of(expression));
                 }
                 _ => {}
             }

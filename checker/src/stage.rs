@@ -384,11 +384,10 @@ impl<'run> Stage<'run> {
         loop {
             let silence = Instant::now();
             let before = self.program.activity();
-            let was_silent = loop {
-                tokio::select! {
+            let was_silent = tokio::select! {
                     biased;
                     done = &mut waiting => return Ok(Waited::Done(done)),
-                    Ok(()) = changes.changed() => break false,
+                    Ok(()) = changes.changed() => false,
                     Ok(exit) = exit.wait_for(Option::is_some) => {
                         // The wait may end with the program: its answer comes first.
                         let ended = exit.clone();
@@ -402,8 +401,7 @@ impl<'run> Stage<'run> {
                     Ok(bytes) = printed.wait_for(|bytes| *bytes > FLOOD) => {
                         return Err(Trouble::Flooded { printed: *bytes });
                     }
-                    () = sleep(quiet.saturating_sub(silence.elapsed())) => break true,
-                }
+                    () = sleep(quiet.saturating_sub(silence.elapsed())) => true,
             };
             let late = silence.elapsed().saturating_sub(quiet) > QUIET / 5;
             if was_silent {

@@ -229,10 +229,9 @@ fn read(root: &Path, file: &Path, folder: PathBuf) -> anyhow::Result<Exercise> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
     let exercise: Exercise = toml::from_str(&text).map_err(|error| {
         let line = line_of(&text, error.span());
-        anyhow::anyhow!(
-            "{shown}, line {line}: {}",
-            error.message().replace('\n', ", ")
-        )
+        let wrong = text.lines().nth(line - 1).unwrap_or_default().trim();
+        let said = error.message().replace('\n', ", ");
+        anyhow::anyhow!("{shown}, line {line} (`{wrong}`): {said}")
     })?;
     Ok(Exercise { folder, ..exercise })
 }

@@ -76,7 +76,7 @@ impl Frame {
     /// The same frame for a timeline that starts at another moment.
     pub(super) fn starting(&self, zero: Moment) -> Self {
         Self {
-            axis: self.axis.clone().starting(zero),
+            axis: self.axis.starting(zero),
             ..*self
         }
     }
@@ -358,7 +358,7 @@ mod tests {
                     ..Sheet::default()
                 };
                 // All widths for some, some widths for all.
-                if seed >= 12 && (width as u64 + seed) % 23 != 0 {
+                if seed >= 12 && !(width as u64 + seed).is_multiple_of(23) {
                     continue;
                 }
                 for line in lines(&draw(&timeline, &[1, 3], &sheet)) {
