@@ -394,7 +394,7 @@ pub fn silence(contract: &Contract, seen: &Observation) -> Option<Fault> {
                      had no answer. UPSTREAM_TIMEOUT_MS was {}.",
                     words(after),
                     contract.route,
-                    crate::probe::HANG_LIMIT.as_millis()
+                    seen.limit.as_millis()
                 ),
                 "Put a time limit around the whole call, the body included \
                  (`tokio::time::timeout`), and answer 504 when it is over.",

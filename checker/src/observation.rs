@@ -30,6 +30,8 @@ pub struct Observation {
     pub event_loop: Option<bool>,
     /// From the spawn to the first `/healthz`.
     pub ready_after: Duration,
+    /// The time limit for upstream calls that the program was told.
+    pub limit: Duration,
     /// How the program had ended before we ended it.
     pub exit: Option<Exit>,
     /// What it printed.
@@ -101,11 +103,10 @@ impl Observation {
     /// that wants repeating.
     pub fn gave_up(&self) -> bool {
         self.trouble.is_none()
-            && (self
+            && self
                 .rendezvous
                 .iter()
                 .any(|r| matches!(r.waited, Waited::GaveUp(_)))
-                || matches!(self.health, Some(HealthSeen::Silent(_))))
     }
 
     /// Whether the machine was too busy for any part of it.

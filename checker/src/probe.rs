@@ -38,11 +38,16 @@ pub async fn observe(
     const ATTEMPTS: u32 = 5;
     let _waiting = run.progress.waiting_for(waiting_for);
     let mut silences = 0;
+    let mut setting = setting;
     for attempt in 1.. {
         let seen = match Stage::set(run, setting).await {
             Ok(stage) => on(stage, &probe).await,
             Err(unset) => unready(unset)?,
         };
+        if setting.upstream_timeout < NO_LIMIT_AFTER / 2 {
+            // A busy machine needs a longer limit to tell whose time ran out.
+            setting.upstream_timeout *= 3;
+        }
         silences += u32::from(seen.gave_up());
         let undecided = seen.was_too_busy() || seen.gave_up() && silences < BELIEVED;
         if !undecided || attempt == ATTEMPTS {
@@ -62,6 +67,7 @@ pub async fn on(
 ) -> Observation {
     let mut seen = Observation {
         ready_after: stage.ready_after,
+        limit: stage.setting.upstream_timeout,
         ..Observation::default()
     };
     let trouble = probe(&stage, &mut seen).await.err();
@@ -273,6 +279,7 @@ pub async fn hangs(
             Treatment::delivery(Delivery::HangInBody)
         }
     });
+    let before = stage.program.activity();
     let mut asking = crowd(contract, stage, 2);
     while !asking.is_empty() {
         let next = stage.patiently(asking.join_next(), NO_LIMIT_AFTER).await?;
@@ -292,6 +299,23 @@ pub async fn hangs(
             }
         }
     }
+    // A 504 proves a limit on the call that hangs only if no other call can have
+    // run into it: neither for want of a processor nor because we were late.
+    let limit = seen.limit / 2;
+    let waited = match (before, stage.program.activity()) {
+        (Some(before), Some(after)) => after.waited.saturating_sub(before.waited),
+        _ => Duration::ZERO,
+    };
+    let late = stage
+        .journal
+        .exchanges()
+        .iter()
+        .filter(|x| x.service != YOU)
+        .any(|x| {
+            x.answered
+                .is_some_and(|answered| answered.since(x.arrived) > limit)
+        });
+    seen.too_busy |= waited > limit || late;
     Ok(())
 }
 
@@ -341,14 +365,10 @@ pub fn in_flight(exchanges: &[Exchange], route: &str) -> usize {
         .count()
 }
 
-fn note(health: Health, seen: &mut Observation, late: &mut JoinSet<Answer>) {
+fn note(health: Health, seen: &mut Observation, late: &mut JoinSet<Option<u16>>) {
     match health {
-        Health::Answered(answer) => {
-            seen.health = Some(match answer.reply {
-                Ok(reply) => HealthSeen::Answered(reply.status),
-                Err(_) => HealthSeen::Broken,
-            });
-        }
+        Health::Answered(status) => seen.health = Some(HealthSeen::Answered(status)),
+        Health::Broken => seen.health = Some(HealthSeen::Broken),
         Health::Silent { after, late: still } => {
             seen.health = Some(HealthSeen::Silent(after));
             *late = still;

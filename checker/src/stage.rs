@@ -12,14 +12,17 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use mock_services::exchange::Ending;
 use mock_services::journal::Journal;
 use mock_services::script::Asked;
 use mock_services::script::Treatment;
 use mock_services::tap::{Refusal, Tap};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::client::{Answer, Client, NoReply};
+use crate::client::{Client, NoReply, YOU};
 use crate::program::{Activity, Captured, Exit, Launch, Limits, Program, StartError};
 use crate::run::Run;
 
@@ -84,14 +87,16 @@ pub enum Waited<T> {
 /// What `/healthz` did.
 #[derive(Debug)]
 pub enum Health {
-    /// It answered.
-    Answered(Answer),
+    /// It answered, with that status.
+    Answered(u16),
+    /// It closed the connection, or sent something else than HTTP.
+    Broken,
     /// The program sat idle with the request before it.
     Silent {
         /// For how long.
         after: Duration,
         /// The request, still under way.
-        late: JoinSet<Answer>,
+        late: JoinSet<Option<u16>>,
     },
     /// The machine was too busy to say.
     TooBusy,
@@ -174,6 +179,8 @@ pub struct Stage<'run> {
     pub program: Program,
     /// From the spawn to the first `/healthz` that answered 200.
     pub ready_after: Duration,
+    /// How it was set.
+    pub setting: Setting,
     weather: Option<Tap>,
     address: SocketAddr,
     _refusal: Option<Refusal>,
@@ -262,6 +269,7 @@ impl<'run> Stage<'run> {
             journal,
             program,
             ready_after: Duration::ZERO,
+            setting,
             weather,
             address,
             _refusal: refusal,
@@ -289,7 +297,7 @@ impl<'run> Stage<'run> {
         // Not in the stage's recording: readiness is no part of a probe.
         let client = Client::new(self.address, self.run.journal());
         loop {
-            let connected = tokio::net::TcpStream::connect(self.address).await.is_ok();
+            let connected = TcpStream::connect(self.address).await.is_ok();
             if connected {
                 let request = "GET /healthz".to_owned();
                 let answer = match self.patiently(client.get("/healthz"), ANSWER_QUIET).await? {
@@ -440,44 +448,45 @@ impl<'run> Stage<'run> {
         }
     }
 
-    /// Asks `/healthz` and watches the program meanwhile. A program that is idle
-    /// with a request before it is blocked; one that is busy is given its time.
+    /// Asks `/healthz` and watches the program meanwhile. A program that sits
+    /// idle with the request before it is blocked; one that works, or waits for
+    /// a processor, is given its time. Whether there is an answer is asked of the
+    /// kernel, so that it does not matter how late we are ourselves.
     ///
     /// # Errors
-    /// Where the program ends or floods meanwhile.
+    /// Where the program ends meanwhile.
     pub async fn health(&self) -> Result<Health, Trouble> {
-        const WINDOW: Duration = Duration::from_millis(30);
-        let client = Client::new(self.address, self.health_journal.clone());
-        // A task, so that a late answer still gets into the recording.
-        let mut asked = JoinSet::new();
-        asked.spawn(async move { client.get("/healthz").await });
+        const WINDOW: Duration = Duration::from_millis(25);
+        const WINDOWS: u32 = 2;
         let began = Instant::now();
         let mut exit = self.program.exit();
+        let Ok((eye, mut asked)) = self.ask_health().await else {
+            return Ok(Health::Broken);
+        };
+        let mut idle_windows = 0;
         loop {
             let window = Instant::now();
             let before = self.program.activity();
-            // Our own side is given the time to catch up before it judges.
-            let pause = async {
-                sleep(WINDOW).await;
-                self.run.control().await
-            };
-            let control = tokio::select! {
+            tokio::select! {
                 biased;
                 answer = asked.join_next() => return Ok(match answer {
-                    Some(Ok(answer)) => Health::Answered(answer),
-                    _ => Health::TooBusy,
+                    Some(Ok(Some(status))) => Health::Answered(status),
+                    _ => Health::Broken,
                 }),
                 Ok(exit) = exit.wait_for(Option::is_some) => {
                     return Err(exit.clone().map_or(Trouble::TooBusy, Trouble::Ended));
                 }
-                control = pause => control,
-            };
-            let after = self.program.activity();
-            let silent = match (before, after) {
+                () = sleep(WINDOW) => {}
+            }
+            let unanswered = eye
+                .peek(&mut [0])
+                .is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+            let idle = match (before, self.program.activity()) {
                 (Some(before), Some(after)) => is_idle(before, after, window.elapsed()),
-                _ => began.elapsed() > QUIET && control < QUIET / 5,
+                _ => began.elapsed() > QUIET && self.run.control().await < QUIET / 5,
             };
-            if silent {
+            idle_windows += u32::from(unanswered && idle);
+            if idle_windows == WINDOWS {
                 return Ok(Health::Silent {
                     after: began.elapsed(),
                     late: asked,
@@ -487,6 +496,43 @@ impl<'run> Stage<'run> {
                 return Ok(Health::TooBusy);
             }
         }
+    }
+
+    /// Sends `GET /healthz` and reads its answer's head in a task of its own. The
+    /// other half is a second handle on the socket, to look for an answer.
+    async fn ask_health(&self) -> std::io::Result<(std::net::TcpStream, JoinSet<Option<u16>>)> {
+        const LONGEST_HEAD: usize = 64 * 1024;
+        let mut entry = self
+            .health_journal
+            .arrived(YOU, 1, "GET /healthz".to_owned());
+        let stream = TcpStream::connect(self.address).await?.into_std()?;
+        let eye = stream.try_clone()?;
+        let mut stream = TcpStream::from_std(stream)?;
+        let request = format!(
+            "GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.address
+        );
+        stream.write_all(request.as_bytes()).await?;
+        let mut reading = JoinSet::new();
+        reading.spawn(async move {
+            let mut head = Vec::new();
+            while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < LONGEST_HEAD {
+                if stream.read_buf(&mut head).await.ok()? == 0 {
+                    break;
+                }
+            }
+            let head = String::from_utf8_lossy(&head);
+            let status = head
+                .strip_prefix("HTTP/1.")?
+                .split_whitespace()
+                .nth(1)?
+                .parse()
+                .ok()?;
+            entry.answered(status);
+            entry.end(Ending::Answered);
+            Some(status)
+        });
+        Ok((eye, reading))
     }
 
     /// Waits until the program has done all that it can do for now (for a

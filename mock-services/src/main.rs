@@ -1,7 +1,7 @@
 //! `mock-services`: weather and auth on the ports of the contract, to try an
 //! exercise by hand.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The call is bound to `_`: its future is dropped before it was ever polled.
 
-#![cfg_attr(clippy, allow(clippy::let_underscore_future))] // the mistake
+#![allow(clippy::let_underscore_future)] // the mistake
 
 use std::{env, error::Error, time::Duration};
 
