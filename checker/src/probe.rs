@@ -12,7 +12,7 @@ use crate::client::{Answer, YOU};
 use crate::contract::Contract;
 use crate::observation::{HealthSeen, Observation, Question, Rendezvous, Silence, route_of};
 use crate::run::Run;
-use crate::stage::{ANSWER_QUIET, Health, QUIET, Setting, Stage, Trouble, Unset, Waited};
+use crate::stage::{ANSWER_QUIET, Health, QUIET, Setting, Stage, Told, Trouble, Unset, Waited};
 
 /// The time limit that the program is told where a service hangs.
 pub const HANG_LIMIT: Duration = Duration::from_millis(40);
@@ -157,22 +157,30 @@ pub async fn together(
     let mut late = JoinSet::new();
     let waited = {
         let waiting = stage.patiently(&mut met, QUIET);
-        tokio::pin!(waiting);
         let mut pause = Duration::from_millis(1);
+        let mut over = None;
+        tokio::pin!(waiting);
         loop {
-            let health = async {
+            let health = async move {
                 tokio::time::sleep(pause).await;
                 stage.health().await
             };
-            tokio::select! {
-                biased;
-                waited = &mut waiting => break waited?,
-                health = health => note(health?, seen, &mut late),
+            tokio::pin!(health);
+            // Whoever has been asked is waited for: a late answer is evidence.
+            let seen_now = loop {
+                tokio::select! {
+                    biased;
+                    waited = &mut waiting, if over.is_none() => over = Some(waited?),
+                    health = &mut health => break health?,
+                }
+            };
+            note(seen_now, seen, &mut late);
+            let silent = matches!(seen.health, Some(HealthSeen::Silent(_)));
+            match over {
+                Some(waited) => break waited,
+                None if silent => break waiting.await?,
+                None => pause = (pause * 2).min(Duration::from_millis(20)),
             }
-            if matches!(seen.health, Some(HealthSeen::Silent(_))) {
-                break waiting.await?;
-            }
-            pause = (pause * 2).min(Duration::from_millis(20));
         }
     };
     let reached = in_flight(&stage.journal.exchanges());
@@ -365,7 +373,7 @@ pub fn in_flight(exchanges: &[Exchange], route: &str) -> usize {
         .count()
 }
 
-fn note(health: Health, seen: &mut Observation, late: &mut JoinSet<Option<u16>>) {
+fn note(health: Health, seen: &mut Observation, late: &mut JoinSet<Option<Told>>) {
     match health {
         Health::Answered(status) => seen.health = Some(HealthSeen::Answered(status)),
         Health::Broken => seen.health = Some(HealthSeen::Broken),

@@ -117,6 +117,33 @@ pub struct Activity {
     pub waited: Duration,
     /// Whether any of them runs, wants to run, or waits for a disk.
     pub runnable: bool,
+    /// How often any of them had to wait for a page to come from a disk.
+    pub page_ins: u64,
+}
+
+/// Looks at a program from any thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Watcher {
+    keeper: Option<u32>,
+}
+
+impl Watcher {
+    /// What the program has done so far; `None` where the system does not tell.
+    pub fn activity(self) -> Option<Activity> {
+        #[cfg(target_os = "linux")]
+        return proc::activity(&proc::descendants(self.keeper?));
+        #[cfg(not(target_os = "linux"))]
+        return self.keeper.and(None);
+    }
+}
+
+/// How long the calling thread has waited for a processor; `None` where the
+/// system does not tell.
+pub fn own_wait() -> Option<Duration> {
+    #[cfg(target_os = "linux")]
+    return proc::own_wait();
+    #[cfg(not(target_os = "linux"))]
+    return None;
 }
 
 /// How large a program is.

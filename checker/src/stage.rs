@@ -6,6 +6,7 @@
 //! chance*; or the machine was too busy to say. Only the second is evidence.
 
 use std::future::Future;
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -17,7 +18,6 @@ use mock_services::journal::Journal;
 use mock_services::script::Asked;
 use mock_services::script::Treatment;
 use mock_services::tap::{Refusal, Tap};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -96,7 +96,7 @@ pub enum Health {
         /// For how long.
         after: Duration,
         /// The request, still under way.
-        late: JoinSet<Option<u16>>,
+        late: JoinSet<Option<Told>>,
     },
     /// The machine was too busy to say.
     TooBusy,
@@ -451,16 +451,19 @@ impl<'run> Stage<'run> {
     /// Asks `/healthz` and watches the program meanwhile. A program that sits
     /// idle with the request before it is blocked; one that works, or waits for
     /// a processor, is given its time. Whether there is an answer is asked of the
-    /// kernel, so that it does not matter how late we are ourselves.
+    /// kernel, so that it does not matter how late we are ourselves; and an answer
+    /// that came late counts as late only by the time in which nobody, neither the
+    /// program nor we, ran or waited for a processor.
     ///
     /// # Errors
     /// Where the program ends meanwhile.
     pub async fn health(&self) -> Result<Health, Trouble> {
         const WINDOW: Duration = Duration::from_millis(25);
         const WINDOWS: u32 = 2;
+        const LATE: Duration = Duration::from_millis(50);
         let began = Instant::now();
         let mut exit = self.program.exit();
-        let Ok((eye, mut asked)) = self.ask_health().await else {
+        let Ok((eye, mut asked)) = self.ask_health() else {
             return Ok(Health::Broken);
         };
         let mut idle_windows = 0;
@@ -470,7 +473,11 @@ impl<'run> Stage<'run> {
             tokio::select! {
                 biased;
                 answer = asked.join_next() => return Ok(match answer {
-                    Some(Ok(Some(status))) => Health::Answered(status),
+                    Some(Ok(Some(told))) if told.idle > LATE => Health::Silent {
+                        after: told.idle,
+                        late: asked,
+                    },
+                    Some(Ok(Some(told))) => Health::Answered(told.status),
                     _ => Health::Broken,
                 }),
                 Ok(exit) = exit.wait_for(Option::is_some) => {
@@ -478,9 +485,7 @@ impl<'run> Stage<'run> {
                 }
                 () = sleep(WINDOW) => {}
             }
-            let unanswered = eye
-                .peek(&mut [0])
-                .is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+            let unanswered = nothing_to_read(&eye);
             let idle = match (before, self.program.activity()) {
                 (Some(before), Some(after)) => is_idle(before, after, window.elapsed()),
                 _ => began.elapsed() > QUIET && self.run.control().await < QUIET / 5,
@@ -498,39 +503,34 @@ impl<'run> Stage<'run> {
         }
     }
 
-    /// Sends `GET /healthz` and reads its answer's head in a task of its own. The
-    /// other half is a second handle on the socket, to look for an answer.
-    async fn ask_health(&self) -> std::io::Result<(std::net::TcpStream, JoinSet<Option<u16>>)> {
-        const LONGEST_HEAD: usize = 64 * 1024;
+    /// Sends `GET /healthz` and reads its answer's head on a thread of its own,
+    /// whose waits for a processor can be told. The other half is a second handle
+    /// on the socket, to look for an answer.
+    fn ask_health(&self) -> std::io::Result<(std::net::TcpStream, JoinSet<Option<Told>>)> {
         let mut entry = self
             .health_journal
             .arrived(YOU, 1, "GET /healthz".to_owned());
-        let stream = TcpStream::connect(self.address).await?.into_std()?;
+        // On loopback the kernel connects at once, whatever the program does.
+        let mut stream = std::net::TcpStream::connect(self.address)?;
         let eye = stream.try_clone()?;
-        let mut stream = TcpStream::from_std(stream)?;
+        stream.set_read_timeout(Some(LONGEST_WAIT))?;
         let request = format!(
             "GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
             self.address
         );
-        stream.write_all(request.as_bytes()).await?;
+        let watcher = self.program.watcher();
         let mut reading = JoinSet::new();
-        reading.spawn(async move {
-            let mut head = Vec::new();
-            while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < LONGEST_HEAD {
-                if stream.read_buf(&mut head).await.ok()? == 0 {
-                    break;
-                }
-            }
-            let head = String::from_utf8_lossy(&head);
-            let status = head
-                .strip_prefix("HTTP/1.")?
-                .split_whitespace()
-                .nth(1)?
-                .parse()
-                .ok()?;
+        reading.spawn_blocking(move || {
+            let before = (watcher.activity(), crate::program::own_wait());
+            let began = Instant::now();
+            stream.write_all(request.as_bytes()).ok()?;
+            let status = read_status(&mut stream)?;
+            let took = began.elapsed();
+            let after = (watcher.activity(), crate::program::own_wait());
             entry.answered(status);
             entry.end(Ending::Answered);
-            Some(status)
+            let idle = idle_time(before, after, took);
+            Some(Told { status, idle })
         });
         Ok((eye, reading))
     }
@@ -586,6 +586,68 @@ impl<'run> Stage<'run> {
                 }
             }
         }
+    }
+}
+
+/// What an answer of `/healthz` tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    status: u16,
+    /// How long the program sat idle before it answered.
+    idle: Duration,
+}
+
+/// Whether the kernel has nothing for us on that socket. Its handles share one
+/// blocking mode, and another thread reads; so this asks for what is there.
+fn nothing_to_read(stream: &std::net::TcpStream) -> bool {
+    #[cfg(unix)]
+    {
+        use nix::sys::socket::{MsgFlags, recv};
+        use std::os::fd::AsRawFd as _;
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        recv(stream.as_raw_fd(), &mut [0], flags) == Err(nix::errno::Errno::EWOULDBLOCK)
+    }
+    #[cfg(not(unix))]
+    {
+        // Its reader would have ended with an answer.
+        stream.take_error().is_ok()
+    }
+}
+
+fn read_status(stream: &mut std::net::TcpStream) -> Option<u16> {
+    const LONGEST_HEAD: usize = 64 * 1024;
+    let mut head = Vec::new();
+    let mut chunk = [0; 1024];
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < LONGEST_HEAD {
+        match stream.read(&mut chunk).ok()? {
+            0 => break,
+            read => head.extend_from_slice(&chunk[..read]),
+        }
+    }
+    let head = String::from_utf8_lossy(&head);
+    head.strip_prefix("HTTP/1.")?
+        .split_whitespace()
+        .nth(1)?
+        .parse()
+        .ok()
+}
+
+/// What remains of a time when all is taken off in which the program or we
+/// ourselves ran or wanted to.
+fn idle_time(
+    before: (Option<Activity>, Option<Duration>),
+    after: (Option<Activity>, Option<Duration>),
+    took: Duration,
+) -> Duration {
+    match (before, after) {
+        ((Some(before), Some(we_before)), (Some(after), Some(we_after)))
+            if before.page_ins == after.page_ins =>
+        {
+            took.saturating_sub(after.on_cpu.saturating_sub(before.on_cpu))
+                .saturating_sub(after.waited.saturating_sub(before.waited))
+                .saturating_sub(we_after.saturating_sub(we_before))
+        }
+        _ => Duration::ZERO,
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::captured::{Captured, Output};
-use super::{Activity, Ended, Exit, Figures, Launch, StartError};
+use super::{Activity, Ended, Exit, Figures, Launch, StartError, Watcher};
 
 /// A program under way. It is killed when this is dropped.
 #[derive(Debug)]
@@ -109,6 +109,11 @@ impl Program {
     /// How it ended, once it has.
     pub fn exit(&self) -> watch::Receiver<Option<Exit>> {
         self.exit.clone()
+    }
+
+    /// Looks at it from any thread.
+    pub fn watcher(&self) -> Watcher {
+        Watcher { keeper: None }
     }
 
     /// Not told on this system.

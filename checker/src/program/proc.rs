@@ -65,19 +65,31 @@ pub(super) fn activity(pids: &[u32]) -> Option<Activity> {
             };
             sum.on_cpu += Duration::from_nanos(on_cpu);
             sum.waited += Duration::from_nanos(waited);
-            sum.runnable |= is_runnable(pid, task);
+            let (runnable, page_ins) = state(pid, task);
+            sum.runnable |= runnable;
+            sum.page_ins += page_ins;
             seen = true;
         }
     }
     seen.then_some(sum)
 }
 
-fn is_runnable(pid: u32, task: u32) -> bool {
+/// Whether a thread runs, wants to, or waits for a disk; and its major faults.
+fn state(pid: u32, task: u32) -> (bool, u64) {
+    let stat = fs::read_to_string(format!("/proc/{pid}/task/{task}/stat")).unwrap_or_default();
     // The state stands after the name, which is in brackets and may hold any.
-    fs::read_to_string(format!("/proc/{pid}/task/{task}/stat"))
-        .ok()
-        .and_then(|stat| stat[stat.rfind(')')? + 1..].trim_start().chars().next())
-        .is_some_and(|state| state == 'R' || state == 'D')
+    let rest = stat.rfind(')').map_or("", |end| &stat[end + 1..]);
+    let mut fields = rest.split_whitespace();
+    let runnable = matches!(fields.next(), Some("R" | "D"));
+    let page_ins = fields.nth(8).and_then(|n| n.parse().ok()).unwrap_or(0);
+    (runnable, page_ins)
+}
+
+/// How long the calling thread has waited for a processor.
+pub(super) fn own_wait() -> Option<Duration> {
+    let line = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanos = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(Duration::from_nanos(nanos))
 }
 
 /// What the files of these processes are: `socket:[123]`, `anon_inode:[eventpoll]`.

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use super::captured::{Captured, Output};
 use super::keeper::{ARGUMENT, Order, Told};
-use super::{Activity, Ended, Exit, Figures, Launch, StartError};
+use super::{Activity, Ended, Exit, Figures, Launch, StartError, Watcher};
 
 /// A keeper that does not do as it is told is killed after this long.
 const KEEPER_WITHIN: Duration = Duration::from_secs(10);
@@ -178,10 +178,16 @@ impl Program {
             .unwrap_or_default()
     }
 
+    /// Looks at it from any thread.
+    pub fn watcher(&self) -> Watcher {
+        Watcher {
+            keeper: self.keeper.id(),
+        }
+    }
+
     /// What it has done so far; `None` where the system does not tell.
-    #[cfg(target_os = "linux")]
     pub fn activity(&self) -> Option<Activity> {
-        super::proc::activity(&self.tree())
+        self.watcher().activity()
     }
 
     /// Whether it waits for many things at once; `None` where that is not told.
@@ -200,12 +206,6 @@ impl Program {
     #[cfg(target_os = "linux")]
     pub fn figures(&self) -> Option<Figures> {
         super::proc::figures(self.pid)
-    }
-
-    /// What it has done so far; `None` where the system does not tell.
-    #[cfg(not(target_os = "linux"))]
-    pub fn activity(&self) -> Option<Activity> {
-        None
     }
 
     /// Whether it waits for many things at once; `None` where that is not told.
