@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
@@ -10,7 +11,7 @@ use hyper::Request;
 use hyper::header::{CONNECTION, HOST};
 use hyper_util::rt::TokioIo;
 use mock_services::exchange::Ending;
-use mock_services::journal::Journal;
+use mock_services::journal::{Entry, Journal};
 use tokio::net::TcpStream;
 
 /// What the journal calls the learner's program.
@@ -36,6 +37,9 @@ pub struct Answer {
     pub path: String,
     /// The reply, or why there is none.
     pub reply: Result<Reply, NoReply>,
+    /// How long we took ourselves to send the request once we had begun to
+    /// connect: a server may rightly hang up on somebody who says nothing.
+    pub late: Duration,
 }
 
 /// A whole reply.
@@ -79,7 +83,8 @@ impl Client {
         let connection = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         let mut entry = self.journal.arrived(YOU, connection, format!("GET {path}"));
         let exchange = entry.id();
-        let reply = self.exchange(path, &mut entry).await;
+        let mut late = Duration::ZERO;
+        let reply = self.exchange(path, &mut entry, &mut late).await;
         entry.end(match reply {
             Ok(_) => Ending::Answered,
             Err(_) => Ending::Cut,
@@ -88,14 +93,17 @@ impl Client {
             exchange,
             path: path.to_owned(),
             reply,
+            late,
         }
     }
 
     async fn exchange(
         &self,
         path: &str,
-        entry: &mut mock_services::journal::Entry,
+        entry: &mut Entry,
+        late: &mut Duration,
     ) -> Result<Reply, NoReply> {
+        let began = Instant::now();
         let stream = TcpStream::connect(self.address)
             .await
             .map_err(|_| NoReply::Refused)?;
@@ -128,6 +136,7 @@ impl Client {
         };
         tokio::pin!(conversation);
         tokio::pin!(connection);
+        *late = began.elapsed();
         tokio::select! {
             biased;
             reply = &mut conversation => reply,

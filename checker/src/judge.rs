@@ -1,7 +1,7 @@
 //! What follows from what was seen, for the checks that every exercise has.
 //! Plain functions over observations: no clock, no effects.
 
-use mock_services::exchange::{Ending, Exchange};
+use mock_services::exchange::Exchange;
 use mock_services::weather::Weather;
 
 use crate::client::{Answer, NoReply, YOU};
@@ -96,7 +96,8 @@ impl Check {
     }
 
     /// Broken by the first fault there is; else inconclusive if the machine was
-    /// too busy; else kept.
+    /// too busy; else kept. A connection that was closed on us proves nothing
+    /// where we were late ourselves.
     pub fn judged(self, fault: Option<Fault>, too_busy: bool, kept: impl Into<String>) -> Finding {
         match fault {
             Some(fault) => self.broken(fault),
@@ -797,11 +798,6 @@ pub fn clients_gap(contract: &Contract, seen: &Observation) -> Option<Gap> {
             (_, false) => format!("{outside} clients waited outside"),
         },
     })
-}
-
-/// The call that was let go when nobody came for it: cancelled, or still open.
-pub fn was_cancelled(exchange: &Exchange) -> bool {
-    exchange.ending == Ending::Left
 }
 
 fn excerpt(body: &str) -> String {

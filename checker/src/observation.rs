@@ -102,16 +102,40 @@ impl Observation {
     /// Whether a silence is all that this observation has to offer: evidence
     /// that wants repeating.
     pub fn gave_up(&self) -> bool {
-        self.trouble.is_none()
-            && self
-                .rendezvous
-                .iter()
-                .any(|r| matches!(r.waited, Waited::GaveUp(_)))
+        if self.trouble.is_some() || self.output.panic().is_some() {
+            return false;
+        }
+        let nobody_came = self
+            .rendezvous
+            .iter()
+            .any(|r| matches!(r.waited, Waited::GaveUp(_)));
+        // A connection that was closed may have been closed for want of time.
+        nobody_came || self.answers.iter().any(|(_, answer)| answer.reply.is_err())
+    }
+
+    /// What remains where nothing could be seen twice: nothing is held against
+    /// anybody by what was seen once, or by how late we were.
+    #[must_use]
+    pub fn without_what_was_not_repeated(mut self) -> Self {
+        self.too_busy = true;
+        self.answers.retain(|(_, answer)| answer.reply.is_ok());
+        for met in &mut self.rendezvous {
+            if matches!(met.waited, Waited::GaveUp(_)) {
+                met.waited = Waited::TooBusy;
+            }
+        }
+        self
     }
 
     /// Whether the machine was too busy for any part of it.
     pub fn was_too_busy(&self) -> bool {
+        const PATIENCE: Duration = Duration::from_millis(300);
+        let we_were_late = self
+            .answers
+            .iter()
+            .any(|(_, answer)| answer.reply.is_err() && answer.late > PATIENCE);
         self.too_busy
+            || we_were_late
             || self.trouble == Some(Trouble::TooBusy)
             || self.rendezvous.iter().any(|r| r.waited == Waited::TooBusy)
     }

@@ -12,7 +12,7 @@ use crate::client::{Answer, YOU};
 use crate::contract::Contract;
 use crate::observation::{HealthSeen, Observation, Question, Rendezvous, Silence, route_of};
 use crate::run::Run;
-use crate::stage::{ANSWER_QUIET, Health, QUIET, Setting, Stage, Told, Trouble, Unset, Waited};
+use crate::stage::{ANSWER_QUIET, Health, QUIET, Setting, Stage, Trouble, Unset, Waited};
 
 /// The time limit that the program is told where a service hangs.
 pub const HANG_LIMIT: Duration = Duration::from_millis(40);
@@ -35,12 +35,30 @@ pub async fn observe(
     setting: Setting,
     probe: impl AsyncFn(&Stage<'_>, &mut Observation) -> Result<(), Trouble>,
 ) -> anyhow::Result<Observation> {
+    observe_from(None, run, waiting_for, setting, probe).await
+}
+
+/// The same, with a stage that is set already for the first attempt.
+///
+/// # Errors
+/// Faults that are not the learner's.
+pub async fn observe_from<'run>(
+    mut first: Option<Stage<'run>>,
+    run: &'run Run,
+    waiting_for: &str,
+    setting: Setting,
+    probe: impl AsyncFn(&Stage<'_>, &mut Observation) -> Result<(), Trouble>,
+) -> anyhow::Result<Observation> {
     const ATTEMPTS: u32 = 5;
     let _waiting = run.progress.waiting_for(waiting_for);
     let mut silences = 0;
     let mut setting = setting;
     for attempt in 1.. {
-        let seen = match Stage::set(run, setting).await {
+        let stage = match first.take() {
+            Some(stage) => Ok(stage),
+            None => Stage::set(run, setting).await,
+        };
+        let seen = match stage {
             Ok(stage) => on(stage, &probe).await,
             Err(unset) => unready(unset)?,
         };
@@ -50,18 +68,18 @@ pub async fn observe(
         }
         silences += u32::from(seen.gave_up());
         let undecided = seen.was_too_busy() || seen.gave_up() && silences < BELIEVED;
-        if !undecided || attempt == ATTEMPTS {
-            return Ok(Observation {
-                too_busy: undecided,
-                ..seen
-            });
+        if !undecided {
+            return Ok(seen);
+        }
+        if attempt == ATTEMPTS {
+            return Ok(seen.without_what_was_not_repeated());
         }
     }
     unreachable!("the loop returns at its last attempt")
 }
 
 /// Runs a probe on a stage that is set, and ends the stage.
-pub async fn on(
+async fn on(
     stage: Stage<'_>,
     probe: &impl AsyncFn(&Stage<'_>, &mut Observation) -> Result<(), Trouble>,
 ) -> Observation {
@@ -373,7 +391,7 @@ pub fn in_flight(exchanges: &[Exchange], route: &str) -> usize {
         .count()
 }
 
-fn note(health: Health, seen: &mut Observation, late: &mut JoinSet<Option<Told>>) {
+fn note(health: Health, seen: &mut Observation, late: &mut JoinSet<()>) {
     match health {
         Health::Answered(status) => seen.health = Some(HealthSeen::Answered(status)),
         Health::Broken => seen.health = Some(HealthSeen::Broken),

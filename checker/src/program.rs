@@ -137,15 +137,6 @@ impl Watcher {
     }
 }
 
-/// How long the calling thread has waited for a processor; `None` where the
-/// system does not tell.
-pub fn own_wait() -> Option<Duration> {
-    #[cfg(target_os = "linux")]
-    return proc::own_wait();
-    #[cfg(not(target_os = "linux"))]
-    return None;
-}
-
 /// How large a program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Figures {

@@ -19,11 +19,12 @@ use mock_services::script::Asked;
 use mock_services::script::Treatment;
 use mock_services::tap::{Refusal, Tap};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::client::{Client, NoReply, YOU};
-use crate::program::{Activity, Captured, Exit, Launch, Limits, Program, StartError};
+use crate::program::{Activity, Captured, Exit, Launch, Limits, Program, StartError, Watcher};
 use crate::run::Run;
 
 /// How a stage is set.
@@ -96,7 +97,7 @@ pub enum Health {
         /// For how long.
         after: Duration,
         /// The request, still under way.
-        late: JoinSet<Option<Told>>,
+        late: JoinSet<()>,
     },
     /// The machine was too busy to say.
     TooBusy,
@@ -252,16 +253,14 @@ impl<'run> Stage<'run> {
             keeper: run.candidate.keeper.clone(),
             limits: Limits::default(),
         };
-        let program = Program::start(&launch, run.clock)
-            .await
-            .map_err(|error| match error {
-                StartError::NotFound { .. } | StartError::NotExecutable { .. } => {
-                    Unset::Fault(anyhow::anyhow!("{error}"))
-                }
-                StartError::Other(error) => Unset::Fault(
-                    anyhow::Error::new(error).context("the program could not be started"),
-                ),
-            })?;
+        let program = Program::start(&launch).await.map_err(|error| match error {
+            StartError::NotFound { .. } | StartError::NotExecutable { .. } => {
+                Unset::Fault(anyhow::anyhow!("{error}"))
+            }
+            StartError::Other(error) => {
+                Unset::Fault(anyhow::Error::new(error).context("the program could not be started"))
+            }
+        })?;
         Ok(Self {
             run,
             client: Client::new(address, journal.clone()),
@@ -393,30 +392,30 @@ impl<'run> Stage<'run> {
             let silence = Instant::now();
             let before = self.program.activity();
             let was_silent = tokio::select! {
-                    biased;
-                    done = &mut waiting => return Ok(Waited::Done(done)),
-                    Ok(()) = changes.changed() => false,
-                    Ok(exit) = exit.wait_for(Option::is_some) => {
-                        // The wait may end with the program: its answer comes first.
-                        let ended = exit.clone();
-                        if let Ok(done) =
-                            tokio::time::timeout(Duration::from_millis(20), &mut waiting).await
-                        {
-                            return Ok(Waited::Done(done));
-                        }
-                        return Err(ended.map_or(Trouble::TooBusy, Trouble::Ended));
+                biased;
+                done = &mut waiting => return Ok(Waited::Done(done)),
+                Ok(()) = changes.changed() => false,
+                Ok(exit) = exit.wait_for(Option::is_some) => {
+                    // The wait may end with the program: its answer comes first.
+                    let ended = exit.clone();
+                    if let Ok(done) =
+                        tokio::time::timeout(Duration::from_millis(20), &mut waiting).await
+                    {
+                        return Ok(Waited::Done(done));
                     }
-                    Ok(bytes) = printed.wait_for(|bytes| *bytes > FLOOD) => {
-                        return Err(Trouble::Flooded { printed: *bytes });
-                    }
-                    () = sleep(quiet.saturating_sub(silence.elapsed())) => true,
+                    return Err(ended.map_or(Trouble::TooBusy, Trouble::Ended));
+                }
+                Ok(bytes) = printed.wait_for(|bytes| *bytes > FLOOD) => {
+                    return Err(Trouble::Flooded { printed: *bytes });
+                }
+                () = sleep(quiet.saturating_sub(silence.elapsed())) => true,
             };
-            let late = silence.elapsed().saturating_sub(quiet) > QUIET / 5;
+            let late = silence.elapsed().saturating_sub(quiet) > quiet / 5;
             if was_silent {
                 let after = self.program.activity();
                 let starved = self.was_starved(before, after, silence.elapsed());
                 let working = was_working(before, after, silence.elapsed());
-                let lagging = late || self.run.control().await > QUIET / 5;
+                let lagging = late || self.run.control().await > quiet / 5;
                 if !starved && !lagging && (!working || began.elapsed() > 8 * quiet) {
                     return Ok(Waited::GaveUp(began.elapsed()));
                 }
@@ -450,89 +449,60 @@ impl<'run> Stage<'run> {
 
     /// Asks `/healthz` and watches the program meanwhile. A program that sits
     /// idle with the request before it is blocked; one that works, or waits for
-    /// a processor, is given its time. Whether there is an answer is asked of the
-    /// kernel, so that it does not matter how late we are ourselves; and an answer
-    /// that came late counts as late only by the time in which nobody, neither the
-    /// program nor we, ran or waited for a processor.
+    /// a processor, is given its time. The watching is done on a thread of its
+    /// own, in short windows: how late that thread is makes a window longer, and
+    /// nothing else.
     ///
     /// # Errors
     /// Where the program ends meanwhile.
     pub async fn health(&self) -> Result<Health, Trouble> {
-        const WINDOW: Duration = Duration::from_millis(25);
-        const WINDOWS: u32 = 2;
-        const LATE: Duration = Duration::from_millis(50);
-        let began = Instant::now();
         let mut exit = self.program.exit();
-        let Ok((eye, mut asked)) = self.ask_health() else {
+        let Ok((mut told, late)) = self.ask_health() else {
             return Ok(Health::Broken);
         };
-        let mut idle_windows = 0;
-        loop {
-            let window = Instant::now();
-            let before = self.program.activity();
-            tokio::select! {
-                biased;
-                answer = asked.join_next() => return Ok(match answer {
-                    Some(Ok(Some(told))) if told.idle > LATE => Health::Silent {
-                        after: told.idle,
-                        late: asked,
-                    },
-                    Some(Ok(Some(told))) => Health::Answered(told.status),
-                    _ => Health::Broken,
-                }),
-                Ok(exit) = exit.wait_for(Option::is_some) => {
-                    return Err(exit.clone().map_or(Trouble::TooBusy, Trouble::Ended));
-                }
-                () = sleep(WINDOW) => {}
+        tokio::select! {
+            biased;
+            told = told.recv() => Ok(match told {
+                Some(Told::Answered(status)) => Health::Answered(status),
+                Some(Told::Idle(after)) => Health::Silent { after, late },
+                None => Health::Broken,
+            }),
+            Ok(exit) = exit.wait_for(Option::is_some) => {
+                Err(exit.clone().map_or(Trouble::TooBusy, Trouble::Ended))
             }
-            let unanswered = nothing_to_read(&eye);
-            let idle = match (before, self.program.activity()) {
-                (Some(before), Some(after)) => is_idle(before, after, window.elapsed()),
-                _ => began.elapsed() > QUIET && self.run.control().await < QUIET / 5,
-            };
-            idle_windows += u32::from(unanswered && idle);
-            if idle_windows == WINDOWS {
-                return Ok(Health::Silent {
-                    after: began.elapsed(),
-                    late: asked,
-                });
-            }
-            if began.elapsed() > LONGEST_WAIT {
-                return Ok(Health::TooBusy);
-            }
+            () = sleep(LONGEST_WAIT) => Ok(Health::TooBusy),
         }
     }
 
-    /// Sends `GET /healthz` and reads its answer's head on a thread of its own,
-    /// whose waits for a processor can be told. The other half is a second handle
-    /// on the socket, to look for an answer.
-    fn ask_health(&self) -> std::io::Result<(std::net::TcpStream, JoinSet<Option<Told>>)> {
+    /// Sends `GET /healthz`, and reads the head of its answer on another thread.
+    fn ask_health(&self) -> std::io::Result<(mpsc::UnboundedReceiver<Told>, JoinSet<()>)> {
+        const WINDOW: Duration = Duration::from_millis(10);
         let mut entry = self
             .health_journal
             .arrived(YOU, 1, "GET /healthz".to_owned());
         // On loopback the kernel connects at once, whatever the program does.
         let mut stream = std::net::TcpStream::connect(self.address)?;
-        let eye = stream.try_clone()?;
-        stream.set_read_timeout(Some(LONGEST_WAIT))?;
+        stream.set_read_timeout(Some(WINDOW))?;
         let request = format!(
             "GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
             self.address
         );
+        stream.write_all(request.as_bytes())?;
         let watcher = self.program.watcher();
+        let (tell, told) = mpsc::unbounded_channel();
         let mut reading = JoinSet::new();
         reading.spawn_blocking(move || {
-            let before = (watcher.activity(), crate::program::own_wait());
-            let began = Instant::now();
-            stream.write_all(request.as_bytes()).ok()?;
-            let status = read_status(&mut stream)?;
-            let took = began.elapsed();
-            let after = (watcher.activity(), crate::program::own_wait());
-            entry.answered(status);
-            entry.end(Ending::Answered);
-            let idle = idle_time(before, after, took);
-            Some(Told { status, idle })
+            let idle = |after| {
+                // Whoever listened may have gone.
+                let _ = tell.send(Told::Idle(after));
+            };
+            if let Some(status) = read_status(&mut stream, watcher, idle) {
+                entry.answered(status);
+                entry.end(Ending::Answered);
+                let _ = tell.send(Told::Answered(status));
+            }
         });
-        Ok((eye, reading))
+        Ok((told, reading))
     }
 
     /// Waits until the program has done all that it can do for now (for a
@@ -589,39 +559,54 @@ impl<'run> Stage<'run> {
     }
 }
 
-/// What an answer of `/healthz` tells.
+/// What is told of `/healthz` while it is asked.
 #[derive(Clone, Copy, Debug)]
-pub struct Told {
-    status: u16,
-    /// How long the program sat idle before it answered.
-    idle: Duration,
+enum Told {
+    /// It answered, with that status.
+    Answered(u16),
+    /// The program has sat idle with the request before it, for so long in all.
+    Idle(Duration),
 }
 
-/// Whether the kernel has nothing for us on that socket. Its handles share one
-/// blocking mode, and another thread reads; so this asks for what is there.
-fn nothing_to_read(stream: &std::net::TcpStream) -> bool {
-    #[cfg(unix)]
-    {
-        use nix::sys::socket::{MsgFlags, recv};
-        use std::os::fd::AsRawFd as _;
-        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
-        recv(stream.as_raw_fd(), &mut [0], flags) == Err(nix::errno::Errno::EWOULDBLOCK)
-    }
-    #[cfg(not(unix))]
-    {
-        // Its reader would have ended with an answer.
-        stream.take_error().is_ok()
-    }
-}
-
-fn read_status(stream: &mut std::net::TcpStream) -> Option<u16> {
+/// Reads the status of an answer, and tells once where the program sits idle
+/// instead of answering.
+fn read_status(
+    stream: &mut std::net::TcpStream,
+    watcher: Watcher,
+    tell_idle: impl Fn(Duration),
+) -> Option<u16> {
     const LONGEST_HEAD: usize = 64 * 1024;
+    /// A server that is free answers a thousand times in this.
+    const BLOCKED: Duration = Duration::from_millis(45);
     let mut head = Vec::new();
     let mut chunk = [0; 1024];
+    let mut idle = Duration::ZERO;
+    let mut told = false;
+    let began = Instant::now();
     while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < LONGEST_HEAD {
-        match stream.read(&mut chunk).ok()? {
-            0 => break,
-            read => head.extend_from_slice(&chunk[..read]),
+        let window = Instant::now();
+        let before = watcher.activity();
+        match stream.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(read) => head.extend_from_slice(&chunk[..read]),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                ) && began.elapsed() < LONGEST_WAIT =>
+            {
+                let during = window.elapsed();
+                match (before, watcher.activity()) {
+                    (Some(before), Some(after)) if is_idle(before, after, during) => idle += during,
+                    (None, None) if began.elapsed() > QUIET => idle += during,
+                    _ => {}
+                }
+                if idle > BLOCKED && !told {
+                    told = true;
+                    tell_idle(idle);
+                }
+            }
+            Err(_) => return None,
         }
     }
     let head = String::from_utf8_lossy(&head);
@@ -632,28 +617,10 @@ fn read_status(stream: &mut std::net::TcpStream) -> Option<u16> {
         .ok()
 }
 
-/// What remains of a time when all is taken off in which the program or we
-/// ourselves ran or wanted to.
-fn idle_time(
-    before: (Option<Activity>, Option<Duration>),
-    after: (Option<Activity>, Option<Duration>),
-    took: Duration,
-) -> Duration {
-    match (before, after) {
-        ((Some(before), Some(we_before)), (Some(after), Some(we_after)))
-            if before.page_ins == after.page_ins =>
-        {
-            took.saturating_sub(after.on_cpu.saturating_sub(before.on_cpu))
-                .saturating_sub(after.waited.saturating_sub(before.waited))
-                .saturating_sub(we_after.saturating_sub(we_before))
-        }
-        _ => Duration::ZERO,
-    }
-}
-
 /// Whether nothing of the program ran, or wanted to, in that time.
 fn is_idle(before: Activity, after: Activity, during: Duration) -> bool {
     !after.runnable
+        && after.page_ins == before.page_ins
         && after.on_cpu.saturating_sub(before.on_cpu) < during / 20
         && after.waited.saturating_sub(before.waited) < during / 20
 }

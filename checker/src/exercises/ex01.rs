@@ -13,7 +13,7 @@ use super::{Judged, telling_output};
 use crate::contract::Contract;
 use crate::diagnosis::Diagnosis;
 use crate::judge::{self, Check};
-use crate::probe::{self, HANG_LIMIT, observe};
+use crate::probe::{self, HANG_LIMIT, observe, observe_from};
 use crate::run::Run;
 use crate::stage::{Setting, Stage};
 
@@ -109,9 +109,13 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         ..unhurried
     };
     let (answers, crowd, sick, refused, hung) = tokio::join!(
-        probe::on(first, &async |stage: &Stage<'_>, seen: &mut _| {
-            probe::answers(&CONTRACT, stage, seen).await
-        }),
+        observe_from(
+            Some(first),
+            run,
+            "plain answers",
+            unhurried,
+            async |stage, seen| { probe::answers(&CONTRACT, stage, seen).await }
+        ),
         observe(
             run,
             "all clients to be in flight together",
@@ -134,7 +138,7 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
             async |stage, seen| { probe::hangs(&CONTRACT, "/today", stage, seen).await }
         ),
     );
-    let (crowd, sick, refused, hung) = (crowd?, sick?, refused?, hung?);
+    let (answers, crowd, sick, refused, hung) = (answers?, crowd?, sick?, refused?, hung?);
     let weather = &run.weather;
 
     let mut answer = answer().judged(

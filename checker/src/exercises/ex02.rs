@@ -17,7 +17,7 @@ use crate::contract::Contract;
 use crate::diagnosis::Diagnosis;
 use crate::judge::{self, Check, Fault};
 use crate::observation::{Observation, Question, Rendezvous, Silence, route_of};
-use crate::probe::{self, HANG_LIMIT, in_flight, observe};
+use crate::probe::{self, HANG_LIMIT, in_flight, observe, observe_from};
 use crate::report::{Gap, words};
 use crate::run::Run;
 use crate::stage::{ANSWER_QUIET, QUIET, Setting, Stage, Trouble, Waited};
@@ -332,9 +332,13 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         )
     };
     let (answers, pair, fail_today, fail_tomorrow, crowd, sick, refused, hung, hung_too) = tokio::join!(
-        probe::on(first, &async |stage: &Stage<'_>, seen: &mut _| {
-            probe::answers(&CONTRACT, stage, seen).await
-        }),
+        observe_from(
+            Some(first),
+            run,
+            "plain answers",
+            unhurried,
+            async |stage, seen| { probe::answers(&CONTRACT, stage, seen).await }
+        ),
         observe(
             run,
             "both calls to be in flight together",
@@ -361,7 +365,8 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         hang_of(TODAY),
         hang_of(TOMORROW),
     );
-    let (pair, fail_today, fail_tomorrow) = (pair?, fail_today?, fail_tomorrow?);
+    let (answers, pair) = (answers?, pair?);
+    let (fail_today, fail_tomorrow) = (fail_today?, fail_tomorrow?);
     let (crowd, sick, refused, hung, hung_too) = (crowd?, sick?, refused?, hung?, hung_too?);
     let weather = &run.weather;
 
@@ -701,9 +706,10 @@ fn failure_gap(seen: &Observation) -> Option<Gap> {
         });
     }
     judge_cancel(seen)?;
+    let cancelled = seen.rendezvous.iter().find(|r| r.about == CANCELLED)?;
     Some(Gap {
         from: ours.answered?,
-        to: other.ended.or(other.answered)?,
+        to: cancelled.released,
         exchange: other.id,
         label: "nobody waits for this any more".to_owned(),
     })

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mock_services::moment::Clock;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
@@ -32,7 +31,7 @@ impl Program {
     ///
     /// # Errors
     /// Where it does not start.
-    pub async fn start(launch: &Launch, _clock: Clock) -> Result<Self, StartError> {
+    pub async fn start(launch: &Launch) -> Result<Self, StartError> {
         let home = tempfile::Builder::new().prefix("workshop-").tempdir()?;
         let mut child = Command::new(&launch.command[0])
             .args(&launch.command[1..])

@@ -85,13 +85,6 @@ fn state(pid: u32, task: u32) -> (bool, u64) {
     (runnable, page_ins)
 }
 
-/// How long the calling thread has waited for a processor.
-pub(super) fn own_wait() -> Option<Duration> {
-    let line = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    let nanos = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(Duration::from_nanos(nanos))
-}
-
 /// What the files of these processes are: `socket:[123]`, `anon_inode:[eventpoll]`.
 fn files(pids: &[u32]) -> Vec<String> {
     pids.iter()

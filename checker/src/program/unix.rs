@@ -7,7 +7,6 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mock_services::moment::Clock;
 use tempfile::TempDir;
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
@@ -45,7 +44,7 @@ impl Program {
     ///
     /// # Errors
     /// Where it does not start.
-    pub async fn start(launch: &Launch, _clock: Clock) -> Result<Self, StartError> {
+    pub async fn start(launch: &Launch) -> Result<Self, StartError> {
         let home = tempfile::Builder::new().prefix("workshop-").tempdir()?;
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
