@@ -120,8 +120,8 @@ async fn contend(
             gap: None,
         },
         wall,
-        threads: figures.map(|f| f.threads),
-        memory: figures.map(|f| f.peak_memory),
+        threads: figures.and_then(|f| u32::try_from(f.threads).ok()),
+        memory: figures.map(|f| f.peak),
     })
 }
 

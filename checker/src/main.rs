@@ -2,11 +2,14 @@
 
 use std::process::ExitCode;
 
+use checker::program::keeper;
+
 fn main() -> ExitCode {
-    #[cfg(unix)]
-    if std::env::args_os().nth(1).as_deref() == Some(checker::program::keeper::ARGUMENT.as_ref()) {
-        checker::program::keeper::main();
-        return ExitCode::SUCCESS;
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == keeper::ARGUMENT)
+    {
+        return keeper::main();
     }
     checker::cli::main()
 }

@@ -15,7 +15,7 @@ use crate::run::Run;
 use crate::stage::{ANSWER_QUIET, Health, QUIET, Setting, Stage, Trouble, Unset, Waited};
 
 /// The time limit that the program is told where a service hangs.
-pub const HANG_LIMIT: Duration = Duration::from_millis(40);
+pub const HANG_LIMIT: Duration = Duration::from_millis(50);
 
 /// How long an answer may take where a service hangs: a program may have a
 /// limit of its own instead of the one that it was told.
@@ -68,7 +68,7 @@ pub async fn observe_from<'run>(
         }
         silences += u32::from(seen.gave_up());
         let undecided = seen.was_too_busy() || seen.gave_up() && silences < BELIEVED;
-        if !undecided {
+        if !undecided || seen.silence.is_some() {
             return Ok(seen);
         }
         if attempt == ATTEMPTS {
@@ -325,22 +325,28 @@ pub async fn hangs(
             }
         }
     }
+    if seen.silence.is_some() {
+        return Ok(());
+    }
     // A 504 proves a limit on the call that hangs only if no other call can have
-    // run into it: neither for want of a processor nor because we were late.
+    // run into it. That one's time began after our request, so its answer was
+    // there early enough if it went out within half the limit of our request;
+    // and then the program must not have lacked a processor to read it.
     let limit = seen.limit / 2;
     let waited = match (before, stage.program.activity()) {
         (Some(before), Some(after)) => after.waited.saturating_sub(before.waited),
         _ => Duration::ZERO,
     };
-    let late = stage
-        .journal
-        .exchanges()
+    let exchanges = stage.journal.exchanges();
+    let asked = exchanges
         .iter()
-        .filter(|x| x.service != YOU)
-        .any(|x| {
-            x.answered
-                .is_some_and(|answered| answered.since(x.arrived) > limit)
-        });
+        .map(|x| x.arrived)
+        .min()
+        .unwrap_or_default();
+    let late = exchanges.iter().filter(|x| x.service != YOU).any(|x| {
+        x.answered
+            .is_some_and(|answered| answered.since(asked) > limit)
+    });
     seen.too_busy |= waited > limit || late;
     Ok(())
 }

@@ -1,61 +1,96 @@
-//! Runs a program that nobody has read, and ends it as a tree.
+//! A learner's program, run so that nothing of it outlives us.
 //!
 //! ```text
-//! checker ── lifeline ── keeper (the checker's own binary) ── the program ── whatever it starts
+//! checker ── lifeline (a socket) ── keeper ── the learner's program ── whatever it starts
+//!    └──────── one pipe: standard output and error ──────┘
 //! ```
 //!
-//! The keeper is the program's parent. It sets its limits, tells how it ended,
-//! and kills everything beneath it when it is told to, or when the lifeline
-//! closes because the checker is no more. On Linux it inherits the program's
-//! orphans, so nothing gets away by leaving the process group. On macOS it ends
-//! the process group only; Windows has no keeper. Both are untried.
+//! The keeper is the checker's own binary, one process per [`Program`]. It sees
+//! everything the learner's program starts, even what hides in a session of its
+//! own, and ends it when it is asked to or when the lifeline closes. The kernel
+//! closes the lifeline however the checker ends, so a `kill -9` of the checker
+//! ends the learner's program too. Should the learner's program kill its keeper,
+//! the kernel kills it in turn, and what it had started comes to the checker
+//! (see [`adopt_orphans`]), which ends it.
+//!
+//! | | Linux | macOS | Windows |
+//! |---|---|---|---|
+//! | ended as a tree | whole tree | its process group | its job |
+//! | dies with the checker | yes | its process group | its job |
+//! | limits | yes | yes, as far as the system keeps them | none |
+//! | [`Activity`], [`Figures`], event loop | yes | no | no |
+//!
+//! The macOS and Windows columns are compiled but untried. Not contained
+//! anywhere: the network, reading files of the same user, and a limit on the
+//! memory of a tree as a whole. On Linux a process that kills the keeper and the
+//! checker, from a child, survives both. For root the limit on processes does
+//! not hold.
 
-#[cfg(unix)]
-mod before_exec;
 mod captured;
-#[cfg(unix)]
+mod environment;
+mod exit;
 pub mod keeper;
-#[cfg(not(unix))]
-mod plain;
-#[cfg(target_os = "linux")]
-mod proc;
 #[cfg(unix)]
-mod unix;
+mod kept;
+#[cfg(unix)]
+mod lifeline;
+mod orphans;
+mod panic;
+mod sight;
+#[cfg(unix)]
+mod system;
+#[cfg(target_os = "linux")]
+mod tree;
+#[cfg(windows)]
+mod unkept;
 
 use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
+use mock_services::moment::{Clock, Moment};
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tokio::sync::watch;
 
-pub use captured::{Captured, Panic};
-#[cfg(not(unix))]
-pub use plain::Program;
+pub use captured::Captured;
+pub use exit::Exit;
+pub use orphans::{adopt_orphans, hide_memory};
+pub use panic::Panic;
+pub use sight::{Activity, Figures};
+
 #[cfg(unix)]
-pub use unix::Program;
+use kept as platform;
+#[cfg(windows)]
+use unkept as platform;
 
-/// What to run, and how.
+/// What to start, and between which limits.
 #[derive(Clone, Debug)]
 pub struct Launch {
-    /// The program and its arguments.
+    /// The program and its arguments. A relative path is one from our directory.
     pub command: Vec<OsString>,
-    /// What it finds in its environment, besides what any program needs.
+    /// Variables of the contract. Beside them the program sees `PATH`, `HOME`,
+    /// `TMPDIR`, `LANG`, `NO_PROXY` and `no_proxy`, and nothing of ours.
     pub env: Vec<(String, String)>,
-    /// The checker's own binary, which keeps the program.
+    /// The checker's own binary, which is started as `<keeper> __keep`.
     pub keeper: PathBuf,
-    /// What it may use.
+    /// What the program may use.
     pub limits: Limits,
 }
 
-/// What a program may use. Systems without a limit of a kind ignore it.
+/// What each process of the learner's program may use. Core dumps are always off.
+///
+/// A limit never rises above the one that we run under ourselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Bytes of private memory. Address space is not limited: runtimes reserve
-    /// far more of it than they use.
+    /// Bytes of private writable memory. Address space is not limited: runtimes
+    /// reserve much more of it than they use.
     pub memory: u64,
-    /// Open files and sockets.
+    /// Open descriptors.
     pub files: u64,
-    /// Processes and threads of this user; root is exempt.
+    /// Processes and threads. The system counts all those of the user, not
+    /// only the learner's, so this is generous.
     pub processes: u64,
     /// Bytes that a file may have.
     pub file_size: u64,
@@ -65,101 +100,167 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             memory: 2 << 30,
-            files: 1024,
-            processes: 4096,
-            file_size: 64 << 20,
+            files: 4096,
+            processes: 16_384,
+            file_size: 256 << 20,
         }
     }
 }
 
-/// How a program ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Exit {
-    /// With that exit code.
-    Code(i32),
-    /// By a signal.
-    Signal {
-        /// Its number.
-        number: i32,
-        /// Its name: `SIGABRT`.
-        name: String,
-    },
-}
-
 /// Why a program could not be started.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Error)]
 pub enum StartError {
-    /// There is no such program.
+    /// No such program.
     #[error("there is no program `{command}`")]
     NotFound {
-        /// Its name.
+        /// The command's first word.
         command: String,
     },
-    /// It is no program, or nobody may run it.
-    #[error("`{command}` cannot be run: {why}")]
+    /// It is there, but the system refuses to run it.
+    #[error("`{command}` cannot be executed")]
     NotExecutable {
-        /// Its name.
+        /// The command's first word.
         command: String,
-        /// What the system says.
-        why: String,
     },
-    /// Something of ours failed.
-    #[error(transparent)]
-    Other(#[from] std::io::Error),
+    /// A failure of the machine's or ours.
+    #[error("the program could not be started: {0}")]
+    Other(#[from] io::Error),
 }
 
-/// What all threads of a program and of its children have done so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Activity {
-    /// Time on a processor.
-    pub on_cpu: Duration,
-    /// Time spent waiting for a processor.
-    pub waited: Duration,
-    /// Whether any of them runs, wants to run, or waits for a disk.
-    pub runnable: bool,
-    /// How often any of them had to wait for a page to come from a disk.
-    pub page_ins: u64,
-}
-
-/// Looks at a program from any thread.
-#[derive(Clone, Copy, Debug)]
-pub struct Watcher {
-    keeper: Option<u32>,
-}
-
-impl Watcher {
-    /// What the program has done so far; `None` where the system does not tell.
-    pub fn activity(self) -> Option<Activity> {
-        #[cfg(target_os = "linux")]
-        return proc::activity(&proc::descendants(self.keeper?));
-        #[cfg(not(target_os = "linux"))]
-        return self.keeper.and(None);
+impl StartError {
+    /// The error that starting the command ended with.
+    fn new(command: &[OsString], error: io::Error) -> Self {
+        let command = command
+            .first()
+            .map(|word| word.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::NotFound { command },
+            io::ErrorKind::PermissionDenied => Self::NotExecutable { command },
+            _ if is_no_executable(&error) => Self::NotExecutable { command },
+            _ => Self::Other(error),
+        }
     }
 }
 
-/// How large a program is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Figures {
-    /// Its threads.
-    pub threads: u32,
-    /// Bytes of memory at its largest.
-    pub peak_memory: u64,
+fn is_no_executable(error: &io::Error) -> bool {
+    let code = if cfg!(windows) {
+        193 // ERROR_BAD_EXE_FORMAT
+    } else {
+        8 // ENOEXEC
+    };
+    error.raw_os_error() == Some(code)
 }
 
-/// What is left of a program.
-#[derive(Clone, Debug, Default)]
+/// A learner's program, from its start to its end.
+///
+/// Dropping it ends it at once and does not wait; [`Program::end`] is polite,
+/// waits, and says what there is to say.
+#[derive(Debug)]
+pub struct Program {
+    inner: platform::Program,
+    started: Moment,
+}
+
+impl Program {
+    /// Starts the program; it runs when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] where the command cannot be run.
+    pub async fn start(launch: &Launch, clock: Clock) -> Result<Self, StartError> {
+        let inner = platform::Program::start(launch, clock).await?;
+        Ok(Self {
+            inner,
+            started: clock.now(),
+        })
+    }
+
+    /// When it was known to have started.
+    pub fn started(&self) -> Moment {
+        self.started
+    }
+
+    /// The learner's process itself, whether or not it still runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.inner.pid()
+    }
+
+    /// What it has printed so far.
+    pub fn output(&self) -> Captured {
+        self.inner.recorder().captured()
+    }
+
+    /// How many bytes it has printed so far; changes as it prints.
+    pub fn printed(&self) -> watch::Receiver<u64> {
+        self.inner.recorder().printed()
+    }
+
+    /// How the learner's process itself ended, once it has ended unasked.
+    pub fn exit(&self) -> watch::Receiver<Option<Exit>> {
+        self.inner.exit()
+    }
+
+    /// What the processors have given it so far. `None` where the system does not say.
+    pub fn activity(&self) -> Option<Activity> {
+        sight::activity(self.inner.root()?)
+    }
+
+    /// Looks at it from any thread.
+    pub fn watcher(&self) -> Watcher {
+        Watcher {
+            root: self.inner.root(),
+        }
+    }
+
+    /// Whether a process of the tree holds a queue for readiness (epoll) or
+    /// completion (io_uring). `None` where the system does not say.
+    pub fn event_loop(&self) -> Option<bool> {
+        sight::event_loop(self.inner.root()?)
+    }
+
+    /// Threads and memory of the tree. `None` where the system does not say.
+    pub fn figures(&self) -> Option<Figures> {
+        sight::figures(self.inner.root()?)
+    }
+
+    /// Where the tree listens for connections. `None` where the system does not say.
+    pub fn listens_on(&self) -> Option<Vec<SocketAddr>> {
+        sight::listens_on(self.inner.root()?)
+    }
+
+    /// Asks the program to end, waits briefly, then ends whatever is left.
+    pub async fn end(self) -> Ended {
+        self.inner.end().await
+    }
+}
+
+/// Looks at a program from any thread, for as long as it runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Watcher {
+    root: Option<u32>,
+}
+
+impl Watcher {
+    /// What the processors have given it so far. `None` where the system does not say.
+    pub fn activity(self) -> Option<Activity> {
+        sight::activity(self.root?)
+    }
+}
+
+/// What is known of a program once all of it has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// How it had ended before it was told to.
+    /// How it ended; `None` where it ran until it was asked to end.
     pub exit: Option<Exit>,
-    /// What it printed.
+    /// When we learned that it had ended by itself.
+    pub exited: Option<Moment>,
+    /// All it printed.
     pub output: Captured,
-    /// Names of processes of its own that outlived it.
+    /// The names of processes that it had started and that outlived it, though
+    /// they had a moment to follow. They have been ended since.
     pub left_behind: Vec<String>,
-}
-
-/// Makes this process the parent of orphans beneath it, so that none is lost
-/// where a program kills its keeper. Linux only; elsewhere it does nothing.
-pub fn adopt_orphans() {
-    #[cfg(target_os = "linux")]
-    let _ = nix::sys::prctl::set_child_subreaper(true);
+    /// It ended the process that kept watch over it, which no program does by
+    /// accident. `exit` is then SIGKILL: it was ended for it.
+    pub killed_keeper: bool,
 }

@@ -253,14 +253,16 @@ impl<'run> Stage<'run> {
             keeper: run.candidate.keeper.clone(),
             limits: Limits::default(),
         };
-        let program = Program::start(&launch).await.map_err(|error| match error {
-            StartError::NotFound { .. } | StartError::NotExecutable { .. } => {
-                Unset::Fault(anyhow::anyhow!("{error}"))
-            }
-            StartError::Other(error) => {
-                Unset::Fault(anyhow::Error::new(error).context("the program could not be started"))
-            }
-        })?;
+        let program = Program::start(&launch, run.clock)
+            .await
+            .map_err(|error| match error {
+                StartError::NotFound { .. } | StartError::NotExecutable { .. } => {
+                    Unset::Fault(anyhow::anyhow!("{error}"))
+                }
+                StartError::Other(error) => Unset::Fault(
+                    anyhow::Error::new(error).context("the program could not be started"),
+                ),
+            })?;
         Ok(Self {
             run,
             client: Client::new(address, journal.clone()),

@@ -1,244 +1,301 @@
-//! The keeper: parent of one untrusted program, and the end of its whole tree.
+//! The process between the checker and a learner's program.
 //!
-//! It is the checker's own binary, started as `checker __keep` with one end of
-//! the lifeline as its standard input. What to run comes over the lifeline, so
-//! that nothing of it can be read from a command line or an environment.
+//! ```text
+//! order to start → program runs → it ends, or an order to end, or the lifeline closes
+//!                → everything beneath is ended and reaped → its directory is removed
+//! ```
+//!
+//! A keeper reads nothing but its lifeline (its standard input), and has one
+//! program. Its main thread starts the program and stays until the end, because
+//! on Linux the program dies with the very thread that started it.
 
-use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::fd::AsFd as _;
-use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
 
-use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::wait::{WaitStatus, wait};
-use nix::unistd::Pid;
-use serde::{Deserialize, Serialize};
+/// Runs a keeper. `main` calls this first of all, when its first argument is
+/// [`ARGUMENT`].
+#[cfg(unix)]
+pub fn main() -> ExitCode {
+    match unix::keep() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
 
-use super::before_exec::restrict;
-use super::{Exit, Limits};
+/// Here no program needs a keeper.
+#[cfg(windows)]
+pub fn main() -> ExitCode {
+    ExitCode::FAILURE
+}
 
-/// The argument that makes a checker a keeper.
+/// The argument that makes the checker a keeper.
 pub const ARGUMENT: &str = "__keep";
 
-/// A program that is told to end is given this long.
-const GRACE: Duration = Duration::from_millis(300);
+#[cfg(unix)]
+mod unix {
+    use std::fs::{self, File};
+    use std::io::{self, BufRead, BufReader, Write};
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+    use std::process::{Child, Command, ExitStatus, Stdio};
+    use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+    use std::thread;
+    use std::time::{Duration, Instant};
 
-/// Children of a program that has ended are given this long to follow it.
-const FOLLOW: Duration = Duration::from_millis(300);
+    #[cfg(not(target_os = "linux"))]
+    use nix::sys::signal::killpg;
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::{Pid, dup2_stderr, dup2_stdout};
 
-/// The order to start, from the checker.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Order {
-    pub(super) command: Vec<OsString>,
-    pub(super) env: Vec<(OsString, OsString)>,
-    pub(super) limits: Limits,
-    pub(super) home: PathBuf,
-}
+    use crate::program::lifeline::{self, Order, Report, Start};
+    use crate::program::{Exit, system};
 
-/// What the keeper tells the checker.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Told {
-    /// The program runs.
-    Started(u32),
-    /// It does not, and why.
-    NotFound,
-    /// It does not, and why.
-    NotExecutable(String),
-    /// It has ended.
-    Ended(Exit),
-    /// Nothing of it is left. What had outlived it.
-    Gone(Vec<String>),
-}
+    /// How long a program may take to end once it has been asked to.
+    const POLITE: Duration = Duration::from_millis(200);
+    /// How long what it had started may take to follow it.
+    const FOLLOW: Duration = Duration::from_millis(250);
+    /// How long we insist.
+    const INSIST: Duration = Duration::from_secs(3);
+    /// How often we look again for what has escaped us.
+    const AGAIN: Duration = Duration::from_millis(10);
 
-/// Runs the keeper to its end.
-pub fn main() {
-    #[cfg(target_os = "linux")]
-    let _ = nix::sys::prctl::set_child_subreaper(true);
-    // Without a lifeline there is nothing to keep.
-    let Ok(lifeline) = std::io::stdin().as_fd().try_clone_to_owned() else {
-        return;
-    };
-    let lifeline = UnixStream::from(lifeline);
-    let Ok(reading) = lifeline.try_clone() else {
-        return;
-    };
-    let mut reading = BufReader::new(reading);
-    let mut line = String::new();
-    let Ok(1..) = reading.read_line(&mut line) else {
-        return;
-    };
-    let Ok(order) = serde_json::from_str::<Order>(&line) else {
-        return;
-    };
-    keep(order, lifeline, reading);
-}
-
-/// What the two threads of a keeper share.
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    ended: bool,
-    alone: bool,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn change(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.lock());
-        self.changed.notify_all();
-    }
-
-    /// Waits for a state, so long at most.
-    fn wait(&self, long: Duration, until: impl Fn(&State) -> bool) -> bool {
-        let began = Instant::now();
-        let mut state = self.lock();
-        while !until(&state) {
-            let Some(left) = long.checked_sub(began.elapsed()) else {
-                return false;
-            };
-            state = self
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+    pub(super) fn keep() -> io::Result<()> {
+        close_inherited();
+        system::hear_only_the_lifeline();
+        #[cfg(target_os = "linux")]
+        {
+            use nix::sys::prctl;
+            prctl::set_child_subreaper(true)?;
+            prctl::set_dumpable(false)?; // the program may neither trace us nor take our descriptors
         }
-        true
-    }
-}
 
-fn keep(order: Order, mut lifeline: UnixStream, reading: BufReader<UnixStream>) {
-    let mut command = Command::new(&order.command[0]);
-    command
-        .args(&order.command[1..])
-        .env_clear()
-        .envs(order.env)
-        .current_dir(&order.home)
-        .stdin(Stdio::null())
-        .process_group(0);
-    restrict(&mut command, order.limits);
-    // From the main thread: a child dies with the thread that started it.
-    let child = match command.spawn() {
-        Ok(child) => child,
-        Err(error) => {
-            tell(
-                &mut lifeline,
-                &match error.kind() {
-                    std::io::ErrorKind::NotFound => Told::NotFound,
-                    _ => Told::NotExecutable(error.to_string()),
-                },
-            );
-            return;
-        }
-    };
-    let program = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-    tell(&mut lifeline, &Told::Started(child.id()));
-
-    let shared = Arc::new(Shared::default());
-    let ending = shared.clone();
-    let Ok(telling) = lifeline.try_clone() else {
-        return;
-    };
-    std::thread::spawn(move || end(program, order.home, telling, reading, &ending));
-
-    loop {
-        let exit = match wait() {
-            Ok(WaitStatus::Exited(pid, code)) if pid == program => Exit::Code(code),
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == program => Exit::Signal {
-                number: signal as i32,
-                name: signal.as_str().to_owned(),
-            },
-            Ok(_) | Err(Errno::EINTR) => continue,
-            Err(_) => break,
+        let mut lifeline = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+        let mut orders = BufReader::new(lifeline.try_clone()?);
+        let Some(Order::Start(start)) = next_order(&mut orders)? else {
+            return Ok(());
         };
-        tell(&mut lifeline, &Told::Ended(exit));
-        shared.change(|state| state.ended = true);
-    }
-    shared.change(|state| state.alone = true);
-    // The other thread ends this process.
-    loop {
-        std::thread::park();
-    }
-}
+        let learner = match spawn(&start) {
+            Ok(learner) => learner,
+            Err(error) => {
+                let errno = error.raw_os_error().unwrap_or_default();
+                let _ = fs::remove_dir_all(&start.directory);
+                return report(&mut lifeline, &Report::CannotStart { errno });
+            }
+        };
+        let pid = learner.id();
+        report(&mut lifeline, &Report::Started { pid })?;
+        release_output()?;
 
-/// Waits for the order to end, or for the end of the checker; then ends all.
-fn end(
-    program: Pid,
-    home: PathBuf,
-    mut lifeline: UnixStream,
-    mut reading: BufReader<UnixStream>,
-    shared: &Shared,
-) {
-    let mut line = String::new();
-    let told = reading.read_line(&mut line).is_ok_and(|read| read > 0);
-    let mut left_behind = Vec::new();
-    if told {
-        // Only itself: what it started is its own to end.
-        let _ = kill(program, Signal::SIGTERM);
-        if shared.wait(GRACE, |state| state.ended) && !shared.wait(FOLLOW, |state| state.alone) {
-            left_behind = names_of_descendants();
+        let watch = Watch::new(learner, orders)?;
+        let left_behind = watch.until_all_is_gone(&mut lifeline);
+        let _ = fs::remove_dir_all(&start.directory);
+        report(&mut lifeline, &Report::Gone { left_behind })
+    }
+
+    /// Closes whatever came to us from the checker's own parent.
+    fn close_inherited() {
+        let open: Vec<i32> = fs::read_dir("/dev/fd")
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .collect();
+        for descriptor in open.into_iter().filter(|number| *number > 2) {
+            let _ = nix::unistd::close(descriptor); // the one that listed them is closed already
         }
     }
-    let _ = killpg(program, Signal::SIGKILL);
-    // Every pass kills all that lives; what is started between two passes is
-    // found by the next.
-    for _ in 0..1000 {
-        kill_descendants();
-        if shared.wait(Duration::from_millis(5), |state| state.alone) {
-            break;
+
+    fn spawn(start: &Start) -> io::Result<Child> {
+        let (program, arguments) = start
+            .command
+            .split_first()
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(start.env.iter().map(|(name, value)| (name, value)))
+            .current_dir(&start.directory)
+            .stdin(Stdio::null());
+        system::contain(&mut command, start.limits);
+        command.spawn()
+    }
+
+    /// Lets go of the pipe, so that it ends when the program's processes have.
+    fn release_output() -> io::Result<()> {
+        let nothing = File::options().write(true).open("/dev/null")?;
+        dup2_stdout(&nothing)?;
+        dup2_stderr(&nothing)?;
+        Ok(())
+    }
+
+    fn next_order(orders: &mut impl BufRead) -> io::Result<Option<Order>> {
+        let mut line = String::new();
+        orders.read_line(&mut line)?;
+        lifeline::message(&line)
+    }
+
+    fn report(lifeline: &mut UnixStream, report: &Report) -> io::Result<()> {
+        lifeline.write_all(&lifeline::line(report)?)
+    }
+
+    enum Event {
+        /// A child of ours has ended.
+        Ended(u32, ExitStatus),
+        /// We have no child left. On Linux nothing is left at all.
+        Childless,
+        /// The order to end.
+        End,
+        /// The checker is gone, or has no more use for the program.
+        Closed,
+    }
+
+    struct Watch {
+        learner: u32,
+        events: Receiver<Event>,
+        /// How and when the learner's process itself ended.
+        ended: Option<(Exit, Instant)>,
+        childless: bool,
+        asked: bool,
+        closed: bool,
+    }
+
+    impl Watch {
+        fn new(learner: Child, orders: BufReader<UnixStream>) -> io::Result<Self> {
+            let (tell, events) = mpsc::channel();
+            let told = tell.clone();
+            thread::Builder::new().spawn(move || reap(&tell))?;
+            thread::Builder::new().spawn(move || listen(orders, &told))?;
+            Ok(Self {
+                learner: learner.id(),
+                events,
+                ended: None,
+                childless: false,
+                asked: false,
+                closed: false,
+            })
+        }
+
+        /// Returns the names of what outlived the program.
+        fn until_all_is_gone(mut self, lifeline: &mut UnixStream) -> Vec<String> {
+            self.wait(None, |watch| {
+                watch.ended.is_some() || watch.asked || watch.closed
+            });
+            if let (Some((exit, _)), false) = (&self.ended, self.asked) {
+                let exit = exit.clone();
+                let _ = report(lifeline, &Report::Ended { exit });
+                self.wait(None, |watch| watch.asked || watch.closed);
+            }
+            let left_behind = self.ask();
+            let until = Instant::now() + INSIST;
+            while !self.is_gone() && Instant::now() < until {
+                self.kill();
+                self.wait(Some(Instant::now() + AGAIN), Self::is_gone);
+            }
+            left_behind
+        }
+
+        /// Asks the program to end, and sees what stays.
+        fn ask(&mut self) -> Vec<String> {
+            if self.closed {
+                return Vec::new();
+            }
+            if self.ended.is_none() {
+                // Only itself: what it started is its own to end.
+                if let Ok(learner) = i32::try_from(self.learner) {
+                    let _ = kill(Pid::from_raw(learner), Signal::SIGTERM);
+                }
+                let until = Instant::now() + POLITE;
+                self.wait(Some(until), |watch| watch.ended.is_some() || watch.closed);
+            }
+            let Some((_, ended)) = self.ended else {
+                return Vec::new();
+            };
+            self.wait(Some(ended + FOLLOW), |watch| {
+                watch.is_gone() || watch.closed
+            });
+            if self.is_gone() || self.closed {
+                return Vec::new();
+            }
+            self.names()
+        }
+
+        /// Takes events until what is waited for is so, or it is too late.
+        fn wait(&mut self, until: Option<Instant>, so: impl Fn(&Self) -> bool) {
+            while !so(self) {
+                let patience = match until {
+                    None => Duration::MAX,
+                    Some(until) => until.saturating_duration_since(Instant::now()),
+                };
+                match self.events.recv_timeout(patience) {
+                    Ok(Event::Ended(pid, status)) if pid == self.learner => {
+                        self.ended = Some((Exit::new(status), Instant::now()));
+                    }
+                    Ok(Event::Ended(..)) => {}
+                    Ok(Event::Childless) => self.childless = true,
+                    Ok(Event::End) => self.asked = true,
+                    Ok(Event::Closed) => self.closed = true,
+                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+                }
+            }
+        }
+
+        /// Sends a signal to the program's process group. Its number stays taken
+        /// while the learner's process has not been reaped, or others are in it.
+        #[cfg(not(target_os = "linux"))]
+        fn signal(&self, signal: impl Into<Option<Signal>>) -> bool {
+            i32::try_from(self.learner)
+                .is_ok_and(|group| killpg(Pid::from_raw(group), signal).is_ok())
         }
     }
-    if told {
-        tell(&mut lifeline, &Told::Gone(left_behind));
-    } else {
-        // The checker is no more: its temporary folder is ours to remove.
-        let _ = std::fs::remove_dir_all(home);
-    }
-    std::process::exit(0);
-}
 
-#[cfg(target_os = "linux")]
-fn names_of_descendants() -> Vec<String> {
-    super::proc::descendants(std::process::id())
-        .into_iter()
-        .map(super::proc::name)
-        .collect()
-}
+    #[cfg(target_os = "linux")]
+    impl Watch {
+        /// Orphans come to us, so without children there are no descendants.
+        fn is_gone(&self) -> bool {
+            self.childless
+        }
 
-#[cfg(target_os = "linux")]
-fn kill_descendants() {
-    for pid in super::proc::descendants(std::process::id()) {
-        if let Ok(pid) = i32::try_from(pid) {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        fn names(&self) -> Vec<String> {
+            crate::program::tree::below(std::process::id())
+                .into_iter()
+                .filter(|process| process.is_alive())
+                .map(|process| process.name)
+                .collect()
+        }
+
+        fn kill(&self) {
+            let us = std::process::id();
+            crate::program::tree::end(|| crate::program::tree::below(us));
         }
     }
-}
 
-#[cfg(not(target_os = "linux"))]
-fn names_of_descendants() -> Vec<String> {
-    Vec::new()
-}
+    #[cfg(not(target_os = "linux"))]
+    impl Watch {
+        fn is_gone(&self) -> bool {
+            self.childless && !self.signal(None)
+        }
 
-#[cfg(not(target_os = "linux"))]
-fn kill_descendants() {}
+        fn names(&self) -> Vec<String> {
+            vec!["a process of its group".to_owned()]
+        }
 
-fn tell(lifeline: &mut UnixStream, told: &Told) {
-    if let Ok(mut line) = serde_json::to_vec(told) {
-        line.push(b'\n');
-        // Where the checker is gone, the end of the lifeline says so.
-        let _ = lifeline.write_all(&line);
+        fn kill(&self) {
+            self.signal(Signal::SIGKILL);
+        }
+    }
+
+    /// Reaps whatever ends, our own child or an orphan, until nothing is left.
+    fn reap(tell: &Sender<Event>) {
+        while let Ok(Some((pid, status))) = system::wait_for_any() {
+            let _ = tell.send(Event::Ended(pid, status));
+        }
+        let _ = tell.send(Event::Childless);
+    }
+
+    /// Passes orders on until none can come.
+    fn listen(mut orders: BufReader<UnixStream>, tell: &Sender<Event>) {
+        while let Ok(Some(Order::End)) = next_order(&mut orders) {
+            let _ = tell.send(Event::End);
+        }
+        let _ = tell.send(Event::Closed);
     }
 }

@@ -1,0 +1,57 @@
+//! What the checker and a keeper tell each other: one line of JSON each.
+
+use std::ffi::OsString;
+use std::io;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Exit, Limits};
+
+/// From the checker to the keeper. When no more can come, the keeper ends everything.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Order {
+    /// The first, and only once.
+    Start(Start),
+    /// End the program politely, then all of it.
+    End,
+}
+
+/// What a keeper needs to know to start a program. It travels here because a
+/// program can read the command line and the environment of its parent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Start {
+    pub(super) command: Vec<OsString>,
+    pub(super) env: Vec<(OsString, OsString)>,
+    /// The program's own directory, which the keeper removes in the end.
+    pub(super) directory: OsString,
+    pub(super) limits: Limits,
+}
+
+/// From the keeper to the checker.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Report {
+    /// The program runs.
+    Started { pid: u32 },
+    /// The program could not be started: the system's error.
+    CannotStart { errno: i32 },
+    /// The learner's process ended unasked.
+    Ended { exit: Exit },
+    /// Everything has ended; nothing follows.
+    Gone { left_behind: Vec<String> },
+}
+
+/// A message as a line.
+pub(super) fn line(message: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// The message in a line; `None` where the line is empty because no more can come.
+pub(super) fn message<T: DeserializeOwned>(line: &str) -> io::Result<Option<T>> {
+    if line.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_str(line)?))
+}

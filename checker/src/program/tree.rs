@@ -1,0 +1,159 @@
+//! The processes beneath a process, as `/proc` shows them.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// More passes than any tree needs that does not outgrow us.
+const PASSES: usize = 64;
+
+/// What `/proc/PID/stat` says first.
+#[derive(Debug)]
+pub(super) struct Stat {
+    pub(super) pid: u32,
+    pub(super) name: String,
+    pub(super) state: char,
+    pub(super) parent: u32,
+    pub(super) session: u32,
+    /// How often it had to wait for a page to come from a disk.
+    pub(super) page_ins: u64,
+}
+
+impl Stat {
+    /// What is said of a process, or of a thread by its full path.
+    pub(super) fn read(path: &str) -> Option<Self> {
+        let line = String::from_utf8_lossy(&fs::read(path).ok()?).into_owned();
+        // The name may hold anything, brackets included.
+        let (before, rest) = line.rsplit_once(") ")?;
+        let (pid, name) = before.split_once(" (")?;
+        let mut fields = rest.split(' ');
+        Some(Self {
+            pid: pid.parse().ok()?,
+            name: name.to_owned(),
+            state: fields.next()?.chars().next()?,
+            parent: fields.next()?.parse().ok()?,
+            session: fields.nth(1)?.parse().ok()?,
+            // Fields 6 and 12 of the line; what was taken are 3, 4 and 6.
+            page_ins: fields.nth(5)?.parse().ok()?,
+        })
+    }
+
+    /// It has not ended yet.
+    pub(super) fn is_alive(&self) -> bool {
+        !matches!(self.state, 'Z' | 'X')
+    }
+}
+
+/// All descendants of a process, without itself, parents first.
+///
+/// While processes come and go it can miss one that the next call finds.
+pub(super) fn below(root: u32) -> Vec<Stat> {
+    by_children(root).unwrap_or_else(|| by_parents(root))
+}
+
+/// Asks each process for its children; `None` where the kernel was built
+/// without the answer.
+fn by_children(root: u32) -> Option<Vec<Stat>> {
+    let mut found = children(root)?;
+    let mut at = 0;
+    while at < found.len() {
+        found.extend(children(found[at].pid).unwrap_or_default()); // none, if it has ended meanwhile
+        at += 1;
+    }
+    Some(found)
+}
+
+fn children(of: u32) -> Option<Vec<Stat>> {
+    let threads = fs::read_dir(format!("/proc/{of}/task")).ok()?;
+    let lists: Vec<String> = threads
+        .filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok())
+        .collect();
+    let numbers = lists.iter().flat_map(|list| list.split_whitespace());
+    let found = numbers.filter_map(|pid| Stat::read(&format!("/proc/{pid}/stat")));
+    (!lists.is_empty()).then(|| found.collect())
+}
+
+/// Asks every process of the machine for its parent.
+fn by_parents(root: u32) -> Vec<Stat> {
+    let mut children: HashMap<u32, Vec<Stat>> = HashMap::new();
+    for process in all() {
+        children.entry(process.parent).or_default().push(process);
+    }
+    let mut found = children.remove(&root).unwrap_or_default();
+    let mut at = 0;
+    while at < found.len() {
+        found.extend(children.remove(&found[at].pid).unwrap_or_default());
+        at += 1;
+    }
+    found
+}
+
+/// Every process of the machine.
+fn all() -> impl Iterator<Item = Stat> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        Stat::read(&format!("/proc/{pid}/stat"))
+    })
+}
+
+/// Ends all processes that `list` names. They are stopped first, so that none
+/// starts another while the rest are looked for.
+pub(super) fn end(list: impl Fn() -> Vec<Stat>) {
+    let mut stopped = HashSet::new();
+    let mut listed = Vec::new();
+    for _ in 0..PASSES {
+        listed = list();
+        listed.retain(Stat::is_alive);
+        let known = stopped.len();
+        for process in &listed {
+            if stopped.insert(process.pid) {
+                send(process.pid, Signal::SIGSTOP);
+            }
+        }
+        if stopped.len() == known {
+            break;
+        }
+    }
+    for process in &listed {
+        send(process.pid, Signal::SIGKILL);
+    }
+}
+
+/// Sends a signal to a process, if it is still there.
+pub(super) fn send(pid: u32, signal: Signal) {
+    if let Ok(pid @ 2..) = i32::try_from(pid) {
+        let _ = kill(Pid::from_raw(pid), signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn both_ways_find_children_and_grandchildren() {
+        let mut shell = Command::new("sh")
+            .args(["-c", "(sleep 600 & echo; wait) & wait"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut output = BufReader::new(shell.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        let numbers = |found: Vec<Stat>| found.iter().map(|stat| stat.pid).collect::<Vec<_>>();
+        let by_parents = numbers(by_parents(shell.id()));
+        let by_children = by_children(shell.id()).map(numbers);
+        for pid in by_parents.iter().chain(&[shell.id()]) {
+            send(*pid, Signal::SIGKILL);
+        }
+        shell.wait().unwrap();
+        assert_eq!(by_parents.len(), 2);
+        assert!(by_children.is_none_or(|found| found == by_parents));
+    }
+}
