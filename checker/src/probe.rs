@@ -15,7 +15,7 @@ use crate::run::Run;
 use crate::stage::{ANSWER_QUIET, Health, QUIET, Setting, Stage, Trouble, Unset, Waited};
 
 /// The time limit that the program is told where a service hangs.
-pub const HANG_LIMIT: Duration = Duration::from_millis(50);
+pub const HANG_LIMIT: Duration = Duration::from_millis(42);
 
 /// How long an answer may take where a service hangs: a program may have a
 /// limit of its own instead of the one that it was told.
