@@ -145,6 +145,11 @@ impl<'ast> Visit<'ast> for Reader {
                         }
                     }
                 }
+                syn::Stmt::Expr(syn::Expr::Call(call), Some(_))
+                    if is_drop(call) && call.args.iter().any(|a| self.builds_future(a)) =>
+                {
+                    self.hints.never_awaited.get_or_insert(line_of(call));
+                }
                 syn::Stmt::Expr(expression, Some(_)) if self.builds_future(expression) => {
                     self.hints.never_awaited.get_or_insert(line_of(expression));
                 }
@@ -193,9 +198,7 @@ impl<'ast> Visit<'ast> for Uses {
     }
 
     fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
-        if let syn::Expr::Path(path) = &*call.func
-            && path.path.segments.last().is_some_and(|s| s.ident == "drop")
-        {
+        if is_drop(call) {
             self.dropped.extend(call.args.iter().filter_map(name_of));
         }
         syn::visit::visit_expr_call(self, call);
@@ -252,6 +255,14 @@ fn name_of(expression: &syn::Expr) -> Option<String> {
     }
 }
 
+/// `drop(…)`, `std::mem::drop(…)`
+fn is_drop(call: &syn::ExprCall) -> bool {
+    match &*call.func {
+        syn::Expr::Path(path) => path.path.segments.last().is_some_and(|s| s.ident == "drop"),
+        _ => false,
+    }
+}
+
 fn line_of(spanned: &impl syn::spanned::Spanned) -> usize {
     spanned.span().start().line
 }
@@ -302,6 +313,7 @@ mod tests {
             "fetch(\"x\");",
             "let _unused = client.get(url).send();",
             "let a = fetch(\"x\"); drop(a);",
+            "drop(fetch(\"x\"));",
         ] {
             assert_eq!(read(body).never_awaited, Some(3), "{body}");
         }

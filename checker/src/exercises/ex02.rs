@@ -638,6 +638,22 @@ fn judge_failure(seen: &Observation) -> Option<Fault> {
         .iter()
         .find(|x| x.service != YOU && route_of(x) != *fails)?;
     let evidence = [answer.exchange, failed.id, other.id];
+    let hidden = matches!(&answer.reply, Ok(reply) if (200..300).contains(&reply.status));
+    if hidden {
+        // Whoever hides the failure has no reason to hurry: that comes first.
+        return Some(
+            Fault::new(
+                Diagnosis::FaultHidden,
+                format!(
+                    "`{}` was answered with status 500, and `GET /tomorrow` with 200 all the same.",
+                    failed.request
+                ),
+                "Say so when the weather fails: answer 502. Check the status (`error_for_status`) \
+                 before you read the body, and pass every error on with `?`.",
+            )
+            .proved_by(evidence),
+        );
+    }
     if let Waited::GaveUp(after) = answered.waited {
         return Some(
             Fault::new(
