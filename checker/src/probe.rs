@@ -344,8 +344,14 @@ pub async fn hangs(
         .min()
         .unwrap_or_default();
     let late = exchanges.iter().filter(|x| x.service != YOU).any(|x| {
+        // One client at a time: the next call begins when the last was given up.
+        let given_up = exchanges
+            .iter()
+            .filter(|other| other.ending == mock_services::exchange::Ending::Left)
+            .filter_map(|other| other.ended.filter(|ended| *ended <= x.arrived));
+        let began = given_up.fold(asked, std::cmp::Ord::max);
         x.answered
-            .is_some_and(|answered| answered.since(asked) > limit)
+            .is_some_and(|answered| answered.since(began) > limit)
     });
     seen.too_busy |= waited > limit || late;
     Ok(())
