@@ -1,5 +1,7 @@
 //! Our own HTTP client: every request on a connection of its own, recorded.
 
+mod conversation;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,6 +15,8 @@ use hyper_util::rt::TokioIo;
 use mock_services::exchange::Ending;
 use mock_services::journal::{Entry, Journal};
 use tokio::net::TcpStream;
+
+pub use conversation::{Conversation, Sending, Sent, Unanswered, Whole};
 
 /// What the journal calls the learner's program.
 pub const YOU: &str = "you";
@@ -80,7 +84,7 @@ impl Client {
 
     /// `GET path`, on a new connection, to the end of its body.
     pub async fn get(&self, path: &str) -> Answer {
-        let connection = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        let connection = self.next_connection();
         let mut entry = self.journal.arrived(YOU, connection, format!("GET {path}"));
         let exchange = entry.id();
         let mut late = Duration::ZERO;
@@ -95,6 +99,10 @@ impl Client {
             reply,
             late,
         }
+    }
+
+    fn next_connection(&self) -> u32 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     async fn exchange(

@@ -89,7 +89,7 @@ async fn contend(
         }
     };
     let latency = options.latency;
-    stage.weather(move |_| Treatment {
+    stage.play(move |_| Treatment {
         latency,
         ..Treatment::default()
     });

@@ -23,12 +23,36 @@ pub enum Diagnosis {
     Hung,
     /// The thread that serves was stuck in a blocking call.
     BlockedRuntime,
+    /// A guard was held while a slow call was under way.
+    GuardAcrossAwait,
     /// Clients were served one after another (or a few at a time).
     SerialisedClients,
     /// A future was built and never awaited, so its request was never sent.
     NeverAwaited,
     /// It answered without asking the service.
     NotAsked,
+    /// A verdict of an earlier request was used again.
+    CachedVerdict,
+    /// The key did not reach auth as it was given.
+    KeyMangled,
+    /// The status of an answer was taken for what its body says.
+    StatusForVerdict,
+    /// Auth failed, and the data was given all the same.
+    FailOpen,
+    /// The service was asked before auth had said yes.
+    AskedBeforePermission,
+    /// A body was collected whole before it was passed on.
+    Buffered,
+    /// A name that was re-pointed still led to the old place.
+    StaleAddress,
+    /// The method was not carried on.
+    MethodLost,
+    /// Path or query were not carried on as they came.
+    PathMangled,
+    /// Headers that belong to one connection were carried on.
+    HopByHopForwarded,
+    /// End-to-end headers were not carried on.
+    HeadersLost,
     /// Two futures were created, then awaited one after the other.
     CreatedNotStarted,
     /// Independent calls were made one after the other.
@@ -57,7 +81,7 @@ pub enum Diagnosis {
 
 impl Diagnosis {
     /// Every diagnosis, deepest cause first.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 34] = [
         Self::NotCompiling,
         Self::NotListening,
         Self::Crashed,
@@ -65,9 +89,21 @@ impl Diagnosis {
         Self::FloodedOutput,
         Self::Hung,
         Self::BlockedRuntime,
+        Self::GuardAcrossAwait,
         Self::SerialisedClients,
         Self::NeverAwaited,
         Self::NotAsked,
+        Self::CachedVerdict,
+        Self::KeyMangled,
+        Self::StatusForVerdict,
+        Self::FailOpen,
+        Self::AskedBeforePermission,
+        Self::Buffered,
+        Self::StaleAddress,
+        Self::MethodLost,
+        Self::PathMangled,
+        Self::HopByHopForwarded,
+        Self::HeadersLost,
         Self::CreatedNotStarted,
         Self::Sequential,
         Self::AskedTwice,
@@ -92,9 +128,21 @@ impl Diagnosis {
             Self::FloodedOutput => "flooded-output",
             Self::Hung => "hung",
             Self::BlockedRuntime => "blocked-runtime",
+            Self::GuardAcrossAwait => "guard-across-await",
             Self::SerialisedClients => "serialised-clients",
             Self::NeverAwaited => "never-awaited",
             Self::NotAsked => "not-asked",
+            Self::CachedVerdict => "cached-verdict",
+            Self::KeyMangled => "key-mangled",
+            Self::StatusForVerdict => "status-for-verdict",
+            Self::FailOpen => "fail-open",
+            Self::AskedBeforePermission => "asked-before-permission",
+            Self::Buffered => "buffered",
+            Self::StaleAddress => "stale-address",
+            Self::MethodLost => "method-lost",
+            Self::PathMangled => "path-mangled",
+            Self::HopByHopForwarded => "hop-by-hop-forwarded",
+            Self::HeadersLost => "headers-lost",
             Self::CreatedNotStarted => "created-not-started",
             Self::Sequential => "sequential",
             Self::AskedTwice => "asked-twice",
@@ -120,9 +168,21 @@ impl Diagnosis {
             Self::FloodedOutput => "it prints without end",
             Self::Hung => "it took a request and never answered",
             Self::BlockedRuntime => "a blocking call stops the thread that serves",
+            Self::GuardAcrossAwait => "a lock is held while a call waits",
             Self::SerialisedClients => "clients wait for each other",
             Self::NeverAwaited => "a future was built but never awaited",
             Self::NotAsked => "it answered without asking the service",
+            Self::CachedVerdict => "an old verdict lets people in, or keeps them out",
+            Self::KeyMangled => "the key is not the same when it reaches auth",
+            Self::StatusForVerdict => "a status was taken for a yes",
+            Self::FailOpen => "no answer was taken for a yes",
+            Self::AskedBeforePermission => "it asked before it was allowed to",
+            Self::Buffered => "bodies are collected instead of streamed",
+            Self::StaleAddress => "a name still leads to the old place",
+            Self::MethodLost => "the method is not the one that was sent",
+            Self::PathMangled => "path or query are not the ones that were sent",
+            Self::HopByHopForwarded => "headers of one connection leak into the next",
+            Self::HeadersLost => "headers are lost on the way",
             Self::CreatedNotStarted => "created is not started",
             Self::Sequential => "one after the other",
             Self::AskedTwice => "it asked twice for one answer",

@@ -2,12 +2,14 @@
 
 mod ex01;
 mod ex02;
+mod ex03;
+mod ex04;
 
 use crate::diagnosis::Diagnosis;
 use crate::observation::Observation;
 use crate::report::{Finding, Timeline};
 use crate::run::Run;
-use crate::stage::Stage;
+use crate::stage::{Setting, Stage};
 
 /// What an exercise makes of a program that has become ready.
 #[derive(Debug)]
@@ -27,6 +29,10 @@ pub enum Graded {
     Ex01,
     /// Today and tomorrow in parallel.
     Ex02,
+    /// Discovery proxy.
+    Ex03,
+    /// Auth check.
+    Ex04,
 }
 
 impl Graded {
@@ -35,6 +41,8 @@ impl Graded {
         match id {
             "ex01" => Some(Self::Ex01),
             "ex02" => Some(Self::Ex02),
+            "ex03" => Some(Self::Ex03),
+            "ex04" => Some(Self::Ex04),
             _ => None,
         }
     }
@@ -44,6 +52,17 @@ impl Graded {
         match self {
             Self::Ex01 => ex01::checks(),
             Self::Ex02 => ex02::checks(),
+            Self::Ex03 => ex03::checks(),
+            Self::Ex04 => ex04::checks(),
+        }
+    }
+
+    /// How the first stage of a verify is set.
+    pub fn setting(self, bonus: bool) -> Setting {
+        match self {
+            Self::Ex01 | Self::Ex02 => Setting::default(),
+            Self::Ex03 => ex03::setting(),
+            Self::Ex04 => ex04::setting(bonus),
         }
     }
 
@@ -51,10 +70,12 @@ impl Graded {
     ///
     /// # Errors
     /// Faults that are not the learner's.
-    pub async fn grade(self, run: &Run, first: Stage<'_>) -> anyhow::Result<Judged> {
+    pub async fn grade(self, run: &Run, first: Stage<'_>, bonus: bool) -> anyhow::Result<Judged> {
         match self {
             Self::Ex01 => ex01::grade(run, first).await,
             Self::Ex02 => ex02::grade(run, first).await,
+            Self::Ex03 => ex03::grade(run, first).await,
+            Self::Ex04 => ex04::grade(run, first, bonus).await,
         }
     }
 

@@ -5,7 +5,7 @@ use mock_services::exchange::Exchange;
 use mock_services::weather::Weather;
 
 use crate::client::{Answer, NoReply, YOU};
-use crate::contract::Contract;
+use crate::contract::{Contract, service_first, service_of};
 use crate::diagnosis::Diagnosis;
 use crate::observation::{HealthSeen, Observation, Question, Silence, route_of};
 use crate::report::{Finding, Gap, Outcome, Timeline, words};
@@ -135,7 +135,11 @@ pub fn trouble(seen: &Observation, doing: &str) -> Option<Fault> {
     let trouble = seen.trouble.as_ref();
     if let Some(panic) = seen.output.panic() {
         let ended = matches!(trouble, Some(Trouble::Ended(_)));
-        let broke = seen.answers.iter().any(|(_, a)| a.reply.is_err());
+        let broke = seen.answers.iter().any(|(_, a)| a.reply.is_err())
+            || seen
+                .carried
+                .iter()
+                .any(|call| matches!(call.got, Some(Err(_))));
         if ended || broke || trouble.is_some() {
             return Some(Fault::new(
                 Diagnosis::Crashed,
@@ -285,10 +289,10 @@ fn one_plain(
             Fault::new(
                 Diagnosis::WrongStatus,
                 format!(
-                    "`{}` was answered with {}, though the weather was well.",
+                    "`{}` was answered with {}, though every service was well.",
                     ours.request, reply.status
                 ),
-                "Answer with 200 where the weather has answered.",
+                "Answer with 200 where the services have answered.",
             )
             .proved_by([answer.exchange]),
         );
@@ -300,14 +304,16 @@ fn one_plain(
         evidence.extend(calls.iter().map(|x| x.id));
         match calls.as_slice() {
             [] => return Some(not_asked(contract, seen, answer, &reply.body, route)),
-            [one] => readings.push(weather.reading(one.id)),
+            [one] if contract.reads.contains(route) => readings.push(weather.reading(one.id)),
+            [_] => {}
             [_, second, ..] => {
                 return Some(
                     Fault::new(
                         Diagnosis::AskedTwice,
                         format!(
-                            "For one `{}` the weather was asked `{}` {} times; the second time {} after the first.",
+                            "For one `{}` {} was asked `{}` {} times; the second time {} after the first.",
                             ours.request,
+                            service_of(route),
                             calls[0].request,
                             calls.len(),
                             words(second.arrived.since(calls[0].arrived)),
@@ -347,25 +353,38 @@ fn not_asked(
     let before = seen.asked(route).count();
     let observed = if before == 0 {
         format!(
-            "`GET {}` was answered with `{}`, but the weather was never asked `GET {route}`.",
+            "`GET {}` was answered with `{}`, but {} was never asked `GET {route}`.",
             contract.route,
-            excerpt(body)
+            excerpt(body),
+            service_of(route)
         )
     } else {
         format!(
-            "`GET {}` was answered with `{}`, but the weather was not asked `GET {route}` for it \
+            "`GET {}` was answered with `{}`, but {} was not asked `GET {route}` for it \
              ({before} earlier).",
             contract.route,
-            excerpt(body)
+            excerpt(body),
+            service_of(route)
         )
     };
     Fault::new(
         Diagnosis::NotAsked,
         observed,
-        "Ask the weather for every request, and answer with what it says. Is there a cache, a \
-         constant, or a call whose future nobody awaits?",
+        format!(
+            "Ask {} for every request, and answer with what it says. Is there a cache, a \
+             constant, or a call whose future nobody awaits?",
+            service_of(route)
+        ),
     )
     .proved_by([answer.exchange])
+}
+
+/// A connection that was closed without an answer.
+pub fn broke_off(answer: &Answer) -> Fault {
+    no_reply(
+        answer,
+        answer.reply.as_ref().err().unwrap_or(&NoReply::Closed),
+    )
 }
 
 fn no_reply(answer: &Answer, why: &NoReply) -> Fault {
@@ -391,8 +410,9 @@ pub fn silence(contract: &Contract, seen: &Observation) -> Option<Fault> {
             Fault::new(
                 Diagnosis::NoTimeout,
                 format!(
-                    "The weather took `GET {route}` and then said no more. After {} `GET {}` still \
+                    "{} took `GET {route}` and then said no more. After {} `GET {}` still \
                      had no answer. UPSTREAM_TIMEOUT_MS was {}.",
+                    service_first(route),
                     words(after),
                     contract.route,
                     seen.limit.as_millis()
@@ -406,13 +426,18 @@ pub fn silence(contract: &Contract, seen: &Observation) -> Option<Fault> {
     let what_came_before = match last_call(seen, ours) {
         Some(call) => match (call.answered, call.ended) {
             (Some(answered), _) => format!(
-                "The last thing that happened: the weather answered `{}`, {} after it was asked.",
+                "The last thing that happened: {} answered `{}`, {} after it was asked.",
+                service_of(route_of(call)),
                 call.request,
                 words(answered.since(call.arrived))
             ),
-            _ => format!("The weather was asked `{}`.", call.request),
+            _ => format!(
+                "{} was asked `{}`.",
+                service_first(route_of(call)),
+                call.request
+            ),
         },
-        None => "The weather was not asked.".to_owned(),
+        None => "No service was asked.".to_owned(),
     };
     Some(
         Fault::new(
@@ -458,18 +483,22 @@ pub fn together(
         .flat_map(|route| seen.asked(route))
         .map(|x| x.id)
         .collect();
+    let at = contract
+        .asks
+        .first()
+        .map_or("the weather", |route| service_of(route));
     if let Some(HealthSeen::Silent(after)) = seen.health {
         let alone = met.reached <= 1 && seen.event_loop != Some(true);
         if let (true, Some(diagnosis)) = (alone, one_by_one) {
             let fault = Fault::new(
                 diagnosis,
                 format!(
-                    "{} clients asked at once; the weather saw {}. Until that one was answered \
+                    "{} clients asked at once; {at} saw {}. Until that one was answered \
                      nobody else was served, not even GET /healthz.",
                     met.wanted, met.reached
                 ),
                 "The thread that serves is the thread that waits. Give it to an async server \
-                 (axum), and `.await` the call to the weather: while one client waits, the next \
+                 (axum), and `.await` the call to the service: while one client waits, the next \
                  is served.",
             )
             .proved_by(calls);
@@ -478,7 +507,7 @@ pub fn together(
         let fault = Fault::new(
             Diagnosis::BlockedRuntime,
             format!(
-                "While {} call{} to the weather waited, GET /healthz waited too: no answer for {}, \
+                "While {} call{} to {at} waited, GET /healthz waited too: no answer for {}, \
                  and the program sat idle.",
                 met.reached,
                 if met.reached == 1 { "" } else { "s" },
@@ -514,6 +543,10 @@ fn clients(
     calls: Vec<u32>,
 ) -> Option<Fault> {
     let met = seen.rendezvous.first()?;
+    let at = contract
+        .asks
+        .first()
+        .map_or("the weather", |route| service_of(route));
     let replies: Vec<_> = seen
         .answers
         .iter()
@@ -526,8 +559,9 @@ fn clients(
                 Fault::new(
                     Diagnosis::NotAsked,
                     format!(
-                        "{} clients got an answer, but the weather was asked `GET {route}` {} time{}.",
+                        "{} clients got an answer, but {} was asked `GET {route}` {} time{}.",
                         replies.len(),
+                        service_of(route),
                         asked,
                         if asked == 1 { "" } else { "s" }
                     ),
@@ -543,7 +577,7 @@ fn clients(
             Fault::new(
                 Diagnosis::SerialisedClients,
                 format!(
-                    "{} clients asked at once, and {} call{} in flight at the weather; no more came \
+                    "{} clients asked at once, and {} call{} in flight at {at}; no more came \
                      for {}, though /healthz answered.",
                     met.wanted,
                     met.reached,
@@ -558,7 +592,7 @@ fn clients(
     }
     // Ten at once: which call belongs to which client shows in the readings.
     let mut free: Vec<Vec<(u32, bool)>> = contract
-        .asks
+        .reads
         .iter()
         .map(|route| seen.asked(route).map(|x| (x.id, false)).collect())
         .collect();
@@ -573,17 +607,17 @@ fn clients(
                 Fault::new(
                     Diagnosis::WrongStatus,
                     format!(
-                        "One of {} clients at once was answered with {}, though the weather was well.",
+                        "One of {} clients at once was answered with {}, though every service was well.",
                         met.wanted, reply.status
                     ),
-                    "Answer with 200 where the weather has answered, however many ask.",
+                    "Answer with 200 where the services have answered, however many ask.",
                 )
                 .proved_by([answer.exchange]),
             );
         }
         if !claim(contract, weather, &mut free, &reply.body) {
             let example: Vec<_> = contract
-                .asks
+                .reads
                 .iter()
                 .filter_map(|route| seen.asked(route).next())
                 .map(|x| weather.reading(x.id))
@@ -665,7 +699,11 @@ fn one_fault(
     answer: &Answer,
 ) -> Option<Fault> {
     let (what, wanted) = match question {
-        Question::Plain | Question::Afterwards => return None,
+        Question::Plain
+        | Question::Afterwards
+        | Question::Allowed(_)
+        | Question::Denied(_)
+        | Question::Keyless => return None,
         Question::Sick(route) => (format!("answered `GET {route}` with status 500"), 502),
         Question::Garbage(route) => (
             format!("answered `GET {route}` with a body that is no JSON"),
@@ -676,9 +714,11 @@ fn one_fault(
             502,
         ),
         Question::Reset(route) => (format!("reset the connection on `GET {route}`"), 502),
-        Question::Refused => ("refused the connection".to_owned(), 502),
+        Question::Refused(_) => ("refused the connection".to_owned(), 502),
         Question::Hang(route) => (format!("took `GET {route}` and then said no more"), 504),
     };
+    let route = question.route().unwrap_or(contract.route);
+    let (service, who) = (service_first(route), service_of(route));
     let evidence = std::iter::once(answer.exchange).chain(
         seen.exchange(answer.exchange)
             .and_then(|ours| last_call(seen, Some(ours)))
@@ -692,31 +732,43 @@ fn one_fault(
         return None;
     }
     let fault = if (200..300).contains(&reply.status) {
+        let opened = route == "/auth";
         Fault::new(
-            Diagnosis::FaultHidden,
+            if opened {
+                Diagnosis::FailOpen
+            } else {
+                Diagnosis::FaultHidden
+            },
             format!(
-                "The weather {what}, and `GET {}` was answered with {} and `{}`.",
+                "{service} {what}, and `GET {}` was answered with {} and `{}`.",
                 contract.route,
                 reply.status,
                 excerpt(&reply.body)
             ),
             format!(
-                "Say so when the weather fails: answer {wanted}. Check the status \
-                 (`error_for_status`) before you read the body, and pass every error on with `?`."
+                "Say so when {who} fails: answer {wanted}. Check the status \
+                 (`error_for_status`) before you read the body, and pass every error on with `?`.{}",
+                if opened {
+                    " Whoever was not clearly allowed in stays out."
+                } else {
+                    ""
+                }
             ),
         )
     } else {
         Fault::new(
             Diagnosis::WrongStatus,
             format!(
-                "The weather {what}, and `GET {}` was answered with {}.",
+                "{service} {what}, and `GET {}` was answered with {}.",
                 contract.route, reply.status
             ),
             match wanted {
-                504 => {
-                    "Answer 504 where a time limit has run out, and 502 where the weather failed."
-                }
-                _ => "Answer 502 where the weather has failed, and 504 where a time limit ran out.",
+                504 => format!(
+                    "Answer 504 where a time limit has run out, and 502 where {who} failed."
+                ),
+                _ => format!(
+                    "Answer 502 where {who} has failed, and 504 where a time limit ran out."
+                ),
             },
         )
     };
@@ -800,7 +852,8 @@ pub fn clients_gap(contract: &Contract, seen: &Observation) -> Option<Gap> {
     })
 }
 
-fn excerpt(body: &str) -> String {
+/// The beginning of a body, on one line.
+pub fn excerpt(body: &str) -> String {
     const MOST: usize = 120;
     let line = body
         .trim_end()

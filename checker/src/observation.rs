@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use mock_services::exchange::Exchange;
 use mock_services::moment::Moment;
+use mock_services::upstream::{Headers, Received};
 
-use crate::client::{Answer, YOU};
+use crate::client::{Answer, Unanswered, Whole, YOU};
 use crate::program::{Captured, Exit};
 use crate::stage::{Trouble, Waited};
 
@@ -20,6 +21,15 @@ pub struct Observation {
     pub answers: Vec<(Question, Answer)>,
     /// The request that got no answer at all.
     pub silence: Option<Silence>,
+    /// Requests through a proxy, and what came of them.
+    pub carried: Vec<Carried>,
+    /// Bytes that were taken in while nobody read, by direction.
+    pub unread: Vec<(&'static str, u64)>,
+    /// Long bodies: how many bytes were sent, and how many came back whole.
+    pub passed: Vec<(u64, Option<u64>)>,
+    /// By how many bytes the most memory that the program has had grew, per
+    /// long body. Empty where the system does not say.
+    pub grown: Vec<u64>,
     /// What was withheld, and whether everybody came.
     pub rendezvous: Vec<Rendezvous>,
     /// What `/healthz` did meanwhile.
@@ -42,6 +52,27 @@ pub struct Observation {
     pub too_busy: bool,
 }
 
+/// A request through a proxy, and what came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Carried {
+    /// What it was about, in a word.
+    pub about: &'static str,
+    /// Method and target, as we sent them.
+    pub request: String,
+    /// The method that we sent.
+    pub method: String,
+    /// The headers that we sent.
+    pub headers: Headers,
+    /// The body that we sent.
+    pub body: Vec<u8>,
+    /// What the service received.
+    pub received: Option<Received>,
+    /// Status and body that the service answered with.
+    pub answered: Option<(u16, Vec<u8>)>,
+    /// What came back to us.
+    pub got: Option<Result<Whole, Unanswered>>,
+}
+
 /// What a request of ours was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
@@ -55,12 +86,35 @@ pub enum Question {
     Cut(&'static str),
     /// The service resets the connection.
     Reset(&'static str),
-    /// The service refuses connections.
-    Refused,
+    /// The service that answers this route refuses connections.
+    Refused(&'static str),
     /// The service takes the request and never answers, or stops in mid-body.
     Hang(&'static str),
     /// A plain request after all those.
     Afterwards,
+    /// A request with that one of the keys that auth allows.
+    Allowed(u8),
+    /// A request with that one of the keys that auth does not allow.
+    Denied(u8),
+    /// A request without a key.
+    Keyless,
+}
+
+impl Question {
+    /// The route of the service that was out of order.
+    pub const fn route(self) -> Option<&'static str> {
+        match self {
+            Self::Plain | Self::Afterwards | Self::Allowed(_) | Self::Denied(_) | Self::Keyless => {
+                None
+            }
+            Self::Sick(route)
+            | Self::Garbage(route)
+            | Self::Cut(route)
+            | Self::Reset(route)
+            | Self::Refused(route)
+            | Self::Hang(route) => Some(route),
+        }
+    }
 }
 
 /// A request of ours without an answer.
@@ -110,7 +164,24 @@ impl Observation {
             .iter()
             .any(|r| matches!(r.waited, Waited::GaveUp(_)));
         // A connection that was closed may have been closed for want of time.
-        nobody_came || self.answers.iter().any(|(_, answer)| answer.reply.is_err())
+        nobody_came
+            || self.answers.iter().any(|(_, answer)| answer.reply.is_err())
+            || self
+                .carried
+                .iter()
+                .any(|call| matches!(call.got, Some(Err(_))))
+    }
+
+    /// What the service answered to the call that was carried last.
+    pub fn answered_with(&mut self, status: u16, body: &[u8]) {
+        if let Some(call) = self.carried.last_mut() {
+            call.answered = Some((status, body.to_vec()));
+        }
+    }
+
+    /// Whether `/healthz` has answered whenever it was asked.
+    pub fn health_is_fine(&self) -> bool {
+        !matches!(self.health, Some(HealthSeen::Silent(_)))
     }
 
     /// What remains where nothing could be seen twice: nothing is held against
@@ -119,6 +190,8 @@ impl Observation {
     pub fn without_what_was_not_repeated(mut self) -> Self {
         self.too_busy = true;
         self.answers.retain(|(_, answer)| answer.reply.is_ok());
+        self.carried
+            .retain(|call| !matches!(call.got, Some(Err(_))));
         for met in &mut self.rendezvous {
             if matches!(met.waited, Waited::GaveUp(_)) {
                 met.waited = Waited::TooBusy;
@@ -134,8 +207,13 @@ impl Observation {
             .answers
             .iter()
             .any(|(_, answer)| answer.reply.is_err() && answer.late > PATIENCE);
+        let late_too = self
+            .carried
+            .iter()
+            .any(|call| matches!(&call.got, Some(Err(none)) if none.late > PATIENCE));
         self.too_busy
             || we_were_late
+            || late_too
             || self.trouble == Some(Trouble::TooBusy)
             || self.rendezvous.iter().any(|r| r.waited == Waited::TooBusy)
     }

@@ -9,7 +9,7 @@ use mock_services::script::{Delivery, Hold, Treatment};
 use tokio::task::JoinSet;
 
 use crate::client::{Answer, YOU};
-use crate::contract::Contract;
+use crate::contract::{Contract, service_of};
 use crate::observation::{HealthSeen, Observation, Question, Rendezvous, Silence, route_of};
 use crate::run::Run;
 use crate::stage::{ANSWER_QUIET, Health, QUIET, Setting, Stage, Trouble, Unset, Waited};
@@ -89,7 +89,12 @@ async fn on(
         ..Observation::default()
     };
     let trouble = probe(&stage, &mut seen).await.err();
-    let broke = trouble.is_some() || seen.answers.iter().any(|(_, a)| a.reply.is_err());
+    let broke = trouble.is_some()
+        || seen.answers.iter().any(|(_, a)| a.reply.is_err())
+        || seen
+            .carried
+            .iter()
+            .any(|call| matches!(call.got, Some(Err(_))));
     seen.event_loop = stage.program.event_loop();
     let settled = match trouble {
         Some(Trouble::Ended(_) | Trouble::Flooded { .. }) => None,
@@ -156,7 +161,7 @@ pub async fn together(
         format!("{clients} clients at once, every answer withheld until all have been asked for");
     let hold = Hold::default();
     let held = hold.clone();
-    stage.weather(move |_| Treatment::held(&held));
+    stage.play(move |_| Treatment::held(&held));
     let mut asking = crowd(contract, stage, clients);
     let in_flight = |exchanges: &[Exchange]| {
         contract
@@ -192,7 +197,7 @@ pub async fn together(
                     health = &mut health => break health?,
                 }
             };
-            note(seen_now, seen, &mut late);
+            note_health(seen_now, seen, &mut late);
             let silent = matches!(seen.health, Some(HealthSeen::Silent(_)));
             match over {
                 Some(waited) => break waited,
@@ -203,7 +208,7 @@ pub async fn together(
     };
     let reached = in_flight(&stage.journal.exchanges());
     if !matches!(seen.health, Some(HealthSeen::Silent(_))) {
-        note(stage.health().await?, seen, &mut late);
+        note_health(stage.health().await?, seen, &mut late);
     }
     let released = stage.journal.clock().now();
     seen.rendezvous.push(Rendezvous {
@@ -250,7 +255,7 @@ pub async fn faults(
     stage: &Stage<'_>,
     seen: &mut Observation,
 ) -> Result<(), Trouble> {
-    seen.title = "the weather is out of order in every way, then well again".to_owned();
+    seen.title = "the services are out of order in every way, then well again".to_owned();
     for &route in contract.asks {
         for (question, treatment) in [
             (Question::Sick(route), Treatment::scene(Scene::Sick)),
@@ -258,7 +263,7 @@ pub async fn faults(
             (Question::Cut(route), Treatment::delivery(Delivery::Cut)),
             (Question::Reset(route), Treatment::delivery(Delivery::Reset)),
         ] {
-            stage.weather(move |asked| {
+            stage.play(move |asked| {
                 if asked.path == route {
                     treatment.clone()
                 } else {
@@ -268,7 +273,7 @@ pub async fn faults(
             ask(contract, stage, seen, question, ANSWER_QUIET).await?;
         }
     }
-    stage.weather(|_| Treatment::default());
+    stage.play(|_| Treatment::default());
     ask(contract, stage, seen, Question::Afterwards, ANSWER_QUIET).await
 }
 
@@ -278,11 +283,19 @@ pub async fn faults(
 /// Where the program ends or floods.
 pub async fn refused(
     contract: &Contract,
+    route: &'static str,
     stage: &Stage<'_>,
     seen: &mut Observation,
 ) -> Result<(), Trouble> {
-    seen.title = "nobody listens where the weather should be".to_owned();
-    ask(contract, stage, seen, Question::Refused, ANSWER_QUIET).await
+    seen.title = format!("nobody listens where {} should be", service_of(route));
+    ask(
+        contract,
+        stage,
+        seen,
+        Question::Refused(route),
+        ANSWER_QUIET,
+    )
+    .await
 }
 
 /// The service hangs: for one client before the head, for the next in mid-body.
@@ -295,8 +308,11 @@ pub async fn hangs(
     stage: &Stage<'_>,
     seen: &mut Observation,
 ) -> Result<(), Trouble> {
-    seen.title = "the weather takes the request and then says no more".to_owned();
-    stage.weather(move |asked| {
+    seen.title = format!(
+        "{} takes the request and then says no more",
+        service_of(route)
+    );
+    stage.play(move |asked| {
         if asked.path != route {
             Treatment::default()
         } else if asked.nth % 2 == 1 {
@@ -373,7 +389,7 @@ pub async fn ask(
         return Ok(());
     }
     match stage
-        .patiently(stage.client.get(contract.route), quiet)
+        .patiently(stage.client.get(&contract.target(&stage.run.keys)), quiet)
         .await?
     {
         Waited::Done(answer) => seen.answers.push((question, answer)),
@@ -388,8 +404,8 @@ pub fn crowd(contract: &Contract, stage: &Stage<'_>, clients: usize) -> JoinSet<
     let mut asking = JoinSet::new();
     for _ in 0..clients {
         let client = stage.client.clone();
-        let route = contract.route;
-        asking.spawn(async move { client.get(route).await });
+        let target = contract.target(&stage.run.keys);
+        asking.spawn(async move { client.get(&target).await });
     }
     asking
 }
@@ -403,7 +419,8 @@ pub fn in_flight(exchanges: &[Exchange], route: &str) -> usize {
         .count()
 }
 
-fn note(health: Health, seen: &mut Observation, late: &mut JoinSet<()>) {
+/// Writes down what `/healthz` did.
+pub fn note_health(health: Health, seen: &mut Observation, late: &mut JoinSet<()>) {
     match health {
         Health::Answered(status) => seen.health = Some(HealthSeen::Answered(status)),
         Health::Broken => seen.health = Some(HealthSeen::Broken),

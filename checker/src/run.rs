@@ -2,14 +2,18 @@
 //! the program that is graded.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use mock_services::auth::{AuthService, Keys};
 use mock_services::journal::{Ids, Journal};
 use mock_services::moment::Clock;
 use mock_services::tap::{Behind, Tap};
 use mock_services::weather::{self, Weather, WeatherService};
+
+use tokio::sync::OnceCell;
 
 use crate::client::Client;
 use crate::progress::Progress;
@@ -27,8 +31,11 @@ pub struct Run {
     pub candidate: Candidate,
     /// Says what is being waited for.
     pub progress: Progress,
+    /// Keys that auth knows, and others.
+    pub keys: Keys,
     ids: Ids,
     service: WeatherService,
+    auth: OnceCell<AuthService>,
     control: Client,
     _control_tap: Tap,
 }
@@ -65,7 +72,9 @@ impl Run {
             weather,
             candidate,
             progress,
+            keys: Keys::from_seed(seed),
             ids: Ids::default(),
+            auth: OnceCell::new(),
             control: Client::new(tap.address(), journal),
             service,
             _control_tap: tap,
@@ -77,14 +86,17 @@ impl Run {
         Journal::new(self.clock, self.ids.clone())
     }
 
-    /// A tap in front of the weather.
-    ///
-    /// # Errors
-    /// Where no port can be had for it.
-    pub async fn tap(&self, journal: &Journal) -> anyhow::Result<Tap> {
-        Tap::open(behind(&self.service), journal.clone())
+    /// Where the weather's wiremock server listens.
+    pub fn weather_address(&self) -> SocketAddr {
+        self.service.address()
+    }
+
+    /// Where auth's wiremock server listens; it starts when it is first wanted.
+    pub async fn auth_address(&self) -> SocketAddr {
+        self.auth
+            .get_or_init(|| AuthService::serve(self.keys.allowed.iter().cloned()))
             .await
-            .context(NO_PORT)
+            .address()
     }
 
     /// The reference client: how long a plain exchange with the weather takes
@@ -96,7 +108,8 @@ impl Run {
     }
 }
 
-const NO_PORT: &str =
+/// What is said where the system has no port left.
+pub(crate) const NO_PORT: &str =
     "no free port on 127.0.0.1 for the mock services; is loopback up, and are sockets left?";
 
 fn behind(service: &WeatherService) -> Behind {

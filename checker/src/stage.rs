@@ -5,19 +5,19 @@
 //! has happened for a while *although the program and this machine had every
 //! chance*; or the machine was too busy to say. Only the second is evidence.
 
+mod services;
+
 use std::future::Future;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use mock_services::exchange::Ending;
 use mock_services::journal::Journal;
 use mock_services::script::Asked;
 use mock_services::script::Treatment;
-use mock_services::tap::{Refusal, Tap};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -26,21 +26,41 @@ use tokio::time::sleep;
 use crate::client::{Client, NoReply, YOU};
 use crate::program::{Activity, Captured, Exit, Launch, Limits, Program, StartError, Watcher};
 use crate::run::Run;
+use services::Services;
 
 /// How a stage is set.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     /// What the program is told about its time limit for upstream calls.
     pub upstream_timeout: Duration,
-    /// Whether the weather refuses connections.
-    pub weather_down: bool,
+    /// The weather.
+    pub weather: Place,
+    /// Auth.
+    pub auth: Place,
+    /// A discovery that knows both. Where there is one, the program is not told
+    /// where they are: it has to look them up.
+    pub discovery: Place,
+}
+
+/// Whether a service is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// The exercise knows nothing of it.
+    #[default]
+    Absent,
+    /// It listens, behind a tap.
+    Up,
+    /// It refuses connections.
+    Down,
 }
 
 impl Default for Setting {
     fn default() -> Self {
         Self {
             upstream_timeout: UNHURRIED,
-            weather_down: false,
+            weather: Place::Up,
+            auth: Place::Absent,
+            discovery: Place::Absent,
         }
     }
 }
@@ -182,9 +202,8 @@ pub struct Stage<'run> {
     pub ready_after: Duration,
     /// How it was set.
     pub setting: Setting,
-    weather: Option<Tap>,
+    services: Services,
     address: SocketAddr,
-    _refusal: Option<Refusal>,
 }
 
 impl<'run> Stage<'run> {
@@ -227,29 +246,19 @@ impl<'run> Stage<'run> {
 
     async fn start(run: &'run Run, setting: Setting) -> Result<Self, Unset> {
         let journal = run.journal();
-        let (weather, refusal, url) = if setting.weather_down {
-            let refusal = Refusal::reserve().context("no port to refuse connections at")?;
-            let url = refusal
-                .url(mock_services::weather::MOUNT)
-                .context("a reserved port has no address")?;
-            (None, Some(refusal), url)
-        } else {
-            let tap = run.tap(&journal).await?;
-            let url = tap.url();
-            (Some(tap), None, url)
-        };
+        let (services, mut env) = Services::start(run, &journal, setting).await?;
         let address = free_address()?;
+        env.extend([
+            ("PORT".to_owned(), address.port().to_string()),
+            (
+                "UPSTREAM_TIMEOUT_MS".to_owned(),
+                setting.upstream_timeout.as_millis().to_string(),
+            ),
+            ("TOKIO_WORKER_THREADS".to_owned(), WORKERS.to_owned()),
+        ]);
         let launch = Launch {
             command: run.candidate.command.clone(),
-            env: vec![
-                ("PORT".to_owned(), address.port().to_string()),
-                ("WEATHER_URL".to_owned(), url),
-                (
-                    "UPSTREAM_TIMEOUT_MS".to_owned(),
-                    setting.upstream_timeout.as_millis().to_string(),
-                ),
-                ("TOKIO_WORKER_THREADS".to_owned(), WORKERS.to_owned()),
-            ],
+            env,
             keeper: run.candidate.keeper.clone(),
             limits: Limits::default(),
         };
@@ -271,17 +280,23 @@ impl<'run> Stage<'run> {
             program,
             ready_after: Duration::ZERO,
             setting,
-            weather,
+            services,
             address,
-            _refusal: refusal,
         })
     }
 
-    /// From now on the weather treats requests as `script` says.
-    pub fn weather(&self, script: impl Fn(&Asked) -> Treatment + Send + Sync + 'static) {
-        if let Some(tap) = &self.weather {
-            tap.play(script);
+    /// From now on the services treat requests as `script` says.
+    pub fn play(&self, script: impl Fn(&Asked) -> Treatment + Send + Sync + 'static) {
+        let script = Arc::new(script);
+        for tap in &self.services.taps {
+            let script = script.clone();
+            tap.play(move |asked| script(asked));
         }
+    }
+
+    /// Where the program listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Waits until `/healthz` answers 200: as soon as the program listens, for

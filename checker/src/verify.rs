@@ -14,7 +14,7 @@ use crate::progress::Progress;
 use crate::report::{Finding, Outcome, Report, Timings};
 use crate::run::{Candidate, Run};
 use crate::source::{self, Hints};
-use crate::stage::{Setting, Stage};
+use crate::stage::Stage;
 use crate::workshop::{Exercise, Workshop};
 
 /// What is graded.
@@ -77,6 +77,7 @@ pub struct Prepared {
     exercise: Exercise,
     graded: Graded,
     name: String,
+    bonus: bool,
     outcome: Result<(Vec<OsString>, Option<PathBuf>), String>,
     build: Duration,
 }
@@ -121,6 +122,7 @@ pub async fn prepare(
         exercise: exercise.clone(),
         graded,
         name: program.name(),
+        bonus: matches!(program, Program::Bonus | Program::BonusSolution),
         outcome,
         build,
     })
@@ -249,7 +251,7 @@ pub async fn grade(
     )
     .await?;
     let waiting = run.progress.waiting_for("it to be ready");
-    let first = Stage::set(&run, Setting::default()).await;
+    let first = Stage::set(&run, prepared.graded.setting(prepared.bonus)).await;
     drop(waiting);
     match first {
         Ok(first) => {
@@ -259,7 +261,7 @@ pub async fn grade(
                 findings,
                 timelines,
                 output,
-            } = prepared.graded.grade(&run, first).await?;
+            } = prepared.graded.grade(&run, first, prepared.bonus).await?;
             report.timings.start_ms = ready_after.as_secs_f64() * 1e3;
             report.timings.probe_ms = probing.elapsed().as_secs_f64() * 1e3;
             report.findings = vec![ready.kept("it was ready")];

@@ -12,6 +12,41 @@ pub const MOUNT: &str = "/auth";
 /// Where it is, unless someone says otherwise.
 pub const PORT: u16 = 7002;
 
+/// Keys of one run, drawn from its seed: each is awkward in a way of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// Auth says `1` to these.
+    pub allowed: Vec<String>,
+    /// Auth says `0` to these. Each looks like an allowed one that was mangled
+    /// on its way.
+    pub denied: Vec<String>,
+}
+
+impl Keys {
+    /// The keys that belong to a seed.
+    pub fn from_seed(seed: u64) -> Self {
+        let mut drawn = fastrand::Rng::with_seed(seed ^ 0x6b65_7973);
+        let mut word = || (0..8).map(|_| drawn.lowercase()).collect::<String>();
+        let (a, b, c, d, e) = (word(), word(), word(), word(), word());
+        Self {
+            allowed: vec![
+                word(),
+                format!("{a}&{b}=1"),
+                format!("{c} + {a}%41%"),
+                format!("{d}#/?{b}"),
+                format!("schlüssel-{e}-鍵"),
+            ],
+            denied: vec![
+                word(),
+                a.clone(),
+                format!("{c}   {a}A%"),
+                d,
+                format!("{e}é"),
+            ],
+        }
+    }
+}
+
 /// A running auth service. It ends when it is dropped.
 #[derive(Debug)]
 pub struct AuthService {
@@ -19,26 +54,65 @@ pub struct AuthService {
 }
 
 impl AuthService {
-    /// Starts a service that says yes to that one key (to be asked through taps only).
-    pub async fn serve(key: impl Into<String>) -> Self {
-        let key = key.into();
+    /// Starts a service that says yes to those keys (to be asked through taps only).
+    pub async fn serve(keys: impl IntoIterator<Item = String>) -> Self {
+        let keys: Vec<_> = keys.into_iter().collect();
         let server = scene::server().await;
         scene::mock(MOUNT, Scene::Well)
             .respond_with(move |request: &Request| {
-                let allowed = request
-                    .url
-                    .query_pairs()
-                    .any(|(name, value)| name == "key" && value == key.as_str());
+                let allowed = asked_for(request.url.query().unwrap_or_default())
+                    .is_some_and(|key| keys.contains(&key));
                 ResponseTemplate::new(200).set_body_string(if allowed { "1" } else { "0" })
             })
             .mount(&server)
             .await;
-        scene::mount_faults(&server, MOUNT).await;
+        // Whoever reads the body alone takes this for a yes.
+        scene::mock(MOUNT, Scene::Sick)
+            .respond_with(ResponseTemplate::new(500).set_body_string("1"))
+            .mount(&server)
+            .await;
+        // Whoever looks for anything but a no takes this for a yes.
+        scene::mock(MOUNT, Scene::Garbage)
+            .respond_with(
+                ResponseTemplate::new(200).set_body_raw("<p>gateway 1 says hello</p>", "text/html"),
+            )
+            .mount(&server)
+            .await;
         Self { server }
     }
 
     /// Where its wiremock server listens.
     pub fn address(&self) -> SocketAddr {
         *self.server.address()
+    }
+}
+
+/// The key in a query, decoded as a form is.
+pub fn asked_for(query: &str) -> Option<String> {
+    url::form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "key")
+        .map(|(_, value)| value.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_is_both_allowed_and_denied() {
+        for seed in 0..200 {
+            let keys = Keys::from_seed(seed);
+            assert!(keys.denied.iter().all(|key| !keys.allowed.contains(key)));
+        }
+    }
+
+    #[test]
+    fn a_key_comes_out_of_a_query_as_it_went_in() {
+        for key in Keys::from_seed(7).allowed {
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("key", &key)
+                .finish();
+            assert_eq!(asked_for(&query), Some(key));
+        }
     }
 }

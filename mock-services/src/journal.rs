@@ -91,6 +91,11 @@ impl Journal {
         self.changed.subscribe()
     }
 
+    /// Tells those who wait that something beside the exchanges has changed.
+    pub fn touch(&self) {
+        self.changed.send_modify(|version| *version += 1);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Exchange>> {
         self.exchanges
             .lock()

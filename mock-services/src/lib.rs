@@ -8,13 +8,16 @@
 //! - [`tap`]: a reverse proxy that records and obeys a script.
 //! - [`script`]: what a tap is to do with a request.
 //! - [`journal`]: what happened, on one clock.
-//! - [`weather`], [`auth`]: what the services answer.
+//! - [`weather`], [`auth`], [`discovery`]: what the services answer.
+//! - [`upstream`]: a service that takes any request and streams.
 
 pub mod auth;
+pub mod discovery;
 pub mod exchange;
 pub mod journal;
 pub mod moment;
 pub mod scene;
 pub mod script;
 pub mod tap;
+pub mod upstream;
 pub mod weather;

@@ -124,7 +124,7 @@ fn main() -> ExitCode {
 async fn run(options: &Options) -> anyhow::Result<()> {
     let journal = Journal::new(Clock::start(), Ids::default());
     let weather_service = Weather::from_seed(u64::from(options.seed)).serve().await;
-    let auth_service = AuthService::serve(options.key.clone()).await;
+    let auth_service = AuthService::serve([options.key.clone()]).await;
     let open = async |service: &str, mount: &str, address, port: u16| {
         let behind = Behind {
             service: service.to_owned(),

@@ -210,7 +210,10 @@ async fn exchange(
     }
     let behind = &shared.behind;
     let target = request.uri().path_and_query().map_or("/", |t| t.as_str());
-    let below = target.strip_prefix(&behind.mount).unwrap_or(target);
+    let below = target
+        .strip_prefix(&behind.mount)
+        .filter(|below| below.starts_with('/'))
+        .unwrap_or(target);
     let shown = format!("{} {}", request.method(), shorten(below));
     let path = below.split('?').next().unwrap_or(below).to_owned();
     let mut entry =
@@ -308,7 +311,7 @@ async fn pass_on(
 }
 
 /// Targets in the journal are cut here: a learner may send anything.
-fn shorten(target: &str) -> String {
+pub(crate) fn shorten(target: &str) -> String {
     const MOST: usize = 200;
     if target.len() <= MOST {
         return target.to_owned();

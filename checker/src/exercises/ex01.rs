@@ -15,12 +15,14 @@ use crate::diagnosis::Diagnosis;
 use crate::judge::{self, Check};
 use crate::probe::{self, HANG_LIMIT, observe, observe_from};
 use crate::run::Run;
-use crate::stage::{Setting, Stage};
+use crate::stage::{Place, Setting, Stage};
 
 const CONTRACT: Contract = Contract {
     id: "ex01",
     route: "/today",
+    keyed: false,
     asks: &["/today"],
+    reads: &["/today"],
     body,
     same: |right, body| right.trim_end() == body.trim_end(),
 };
@@ -101,7 +103,7 @@ fn alive() -> Check {
 pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged> {
     let unhurried = Setting::default();
     let down = Setting {
-        weather_down: true,
+        weather: Place::Down,
         ..unhurried
     };
     let hurried = Setting {
@@ -129,7 +131,7 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
             run,
             "an answer while the weather is down",
             down,
-            async |stage, seen| { probe::refused(&CONTRACT, stage, seen).await }
+            async |stage, seen| { probe::refused(&CONTRACT, CONTRACT.asks[0], stage, seen).await }
         ),
         observe(
             run,

@@ -20,7 +20,7 @@ use crate::observation::{Observation, Question, Rendezvous, Silence, route_of};
 use crate::probe::{self, HANG_LIMIT, in_flight, observe, observe_from};
 use crate::report::{Gap, words};
 use crate::run::Run;
-use crate::stage::{ANSWER_QUIET, QUIET, Setting, Stage, Trouble, Waited};
+use crate::stage::{ANSWER_QUIET, Place, QUIET, Setting, Stage, Trouble, Waited};
 
 const TODAY: &str = "/today";
 const TOMORROW: &str = "/tomorrow";
@@ -28,7 +28,9 @@ const TOMORROW: &str = "/tomorrow";
 const CONTRACT: Contract = Contract {
     id: "ex02",
     route: "/tomorrow",
+    keyed: false,
     asks: &[TODAY, TOMORROW],
+    reads: &[TODAY, TOMORROW],
     body,
     same,
 };
@@ -169,7 +171,7 @@ async fn rendezvous(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Tro
     for (first, _) in [TOMORROW_FIRST, TODAY_FIRST, TOMORROW_FIRST, TOMORROW_FIRST] {
         let (one, other) = (Hold::default(), Hold::default());
         let holds = (one.clone(), other.clone());
-        stage.weather(move |asked| {
+        stage.play(move |asked| {
             Treatment::held(if asked.path == first {
                 &holds.0
             } else {
@@ -238,7 +240,7 @@ async fn failing(
     seen.title = format!("{fails} fails while {waits} is withheld");
     let (failure, other) = (Hold::default(), Hold::default());
     let holds = (failure.clone(), other.clone());
-    stage.weather(move |asked| {
+    stage.play(move |asked| {
         if asked.path == fails {
             Treatment {
                 scene: Scene::Sick,
@@ -304,7 +306,7 @@ async fn failing(
 pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged> {
     let unhurried = Setting::default();
     let down = Setting {
-        weather_down: true,
+        weather: Place::Down,
         ..unhurried
     };
     let hurried = Setting {
@@ -360,7 +362,7 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
             run,
             "an answer while the weather is down",
             down,
-            async |stage, seen| { probe::refused(&CONTRACT, stage, seen).await }
+            async |stage, seen| { probe::refused(&CONTRACT, CONTRACT.asks[0], stage, seen).await }
         ),
         hang_of(TODAY),
         hang_of(TOMORROW),

@@ -1,0 +1,976 @@
+//! What follows from what the proxy did. Plain functions over observations.
+
+use std::collections::BTreeMap;
+
+use mock_services::exchange::{Ending, Exchange};
+use mock_services::upstream::Headers;
+
+use super::probes;
+use crate::client::{NoReply, Unanswered, Whole, YOU};
+use crate::diagnosis::Diagnosis;
+use crate::judge::{self, Fault};
+use crate::observation::{Carried, HealthSeen, Observation, Question, Rendezvous};
+use crate::report::{Gap, words};
+use crate::stage::Waited;
+
+/// A request of ours that got no answer at all.
+pub(super) fn silence(seen: &Observation) -> Option<Fault> {
+    let silence = seen.silence?;
+    let ours = seen
+        .exchanges
+        .iter()
+        .rev()
+        .find(|x| x.service == YOU && x.answered.is_none() && !x.request.ends_with("/healthz"));
+    let evidence = ours.map(|x| x.id);
+    let request = ours.map_or("a request", |x| x.request.as_str());
+    if matches!(silence.question, Question::Hang(_)) {
+        return Some(
+            Fault::new(
+                Diagnosis::NoTimeout,
+                format!(
+                    "The service took the request and said nothing. After {} `{request}` still had \
+                     no answer. UPSTREAM_TIMEOUT_MS was {}.",
+                    words(silence.after),
+                    seen.limit.as_millis()
+                ),
+                "Put a time limit around the wait for the head of the service's answer \
+                 (`tokio::time::timeout` around `send()`), and answer 504 when it is over.",
+            )
+            .proved_by(evidence),
+        );
+    }
+    Some(
+        Fault::new(
+            Diagnosis::Hung,
+            format!(
+                "`{request}` was accepted, and got no answer for {}, with the program idle.",
+                words(silence.after)
+            ),
+            "Look at what the handler waits for: a lock that is never freed, the end of a body \
+             that nobody sends, a channel whose sender is gone.",
+        )
+        .proved_by(evidence),
+    )
+}
+
+fn unanswered(carried: &Carried, unanswered: &Unanswered) -> Fault {
+    Fault::new(
+        Diagnosis::WrongStatus,
+        format!("`{}` got no answer: {}.", carried.request, unanswered.why),
+        "Answer every request with an HTTP status, whatever happens on the way.",
+    )
+    .proved_by([unanswered.exchange])
+}
+
+/// The answer, or the fault that there is none.
+fn got(carried: &Carried) -> Option<Result<&Whole, Fault>> {
+    Some(match carried.got.as_ref()? {
+        Ok(whole) => Ok(whole),
+        Err(why) => Err(unanswered(carried, why)),
+    })
+}
+
+fn wrong_status(carried: &Carried, whole: &Whole, wanted: u16, why: &str, next: &str) -> Fault {
+    Fault::new(
+        Diagnosis::WrongStatus,
+        format!(
+            "`{}` was answered with {}{}. Right was {wanted}: {why}.",
+            carried.request,
+            whole.status,
+            match String::from_utf8_lossy(&whole.body) {
+                text if text.trim().is_empty() => String::new(),
+                text => format!(" and `{}`", judge::excerpt(&text)),
+            }
+        ),
+        next,
+    )
+    .proved_by([whole.exchange])
+}
+
+fn text(body: &[u8]) -> String {
+    judge::excerpt(&String::from_utf8_lossy(body))
+}
+
+/// What is wrong with the registry.
+pub(super) fn registry(seen: &Observation) -> Option<Fault> {
+    seen.carried.iter().find_map(|step| one_step(seen, step))
+}
+
+fn one_step(seen: &Observation, step: &Carried) -> Option<Fault> {
+    let whole = match got(step)? {
+        Ok(whole) => whole,
+        Err(fault) => return Some(fault),
+    };
+    let expect = |wanted: u16, why: &str, next: &str| {
+        (whole.status != wanted).then(|| wrong_status(step, whole, wanted, why, next))
+    };
+    match step.about {
+        "put" => expect(
+            204,
+            "the name is registered, and there is nothing to say",
+            "Answer 204 (`StatusCode::NO_CONTENT`) once the name is registered.",
+        ),
+        "delete" => expect(
+            204,
+            "the name is removed, and there is nothing to say",
+            "Answer 204 (`StatusCode::NO_CONTENT`) once the name is removed.",
+        ),
+        "bad" => expect(
+            400,
+            "the body is no absolute http URL",
+            "Parse the body (`Url::parse`), and accept only the scheme http with a host. Leave \
+             what was registered before as it was.",
+        ),
+        "unknown" | "gone" => expect(
+            404,
+            "nobody has registered that name (any more)",
+            "Answer 404 where the name is unknown, before you ask anybody.",
+        ),
+        "list" | "rest" => listed(seen, step, whole),
+        "first" | "second" | "still" | "moved" => led(seen, step, whole),
+        _ => None,
+    }
+}
+
+fn listed(seen: &Observation, step: &Carried, whole: &Whole) -> Option<Fault> {
+    if whole.status != 200 {
+        return Some(wrong_status(
+            step,
+            whole,
+            200,
+            "it lists what is registered",
+            "Answer 200 and a JSON object of names and URLs.",
+        ));
+    }
+    // What our own requests have registered until then.
+    let mut known = BTreeMap::new();
+    for earlier in seen.carried.iter().take_while(|x| !std::ptr::eq(*x, step)) {
+        let name = earlier.request.rsplit('/').next().unwrap_or_default();
+        match earlier.about {
+            "put" => {
+                let url = String::from_utf8_lossy(&earlier.body).into_owned();
+                known.insert(name.to_owned(), url);
+            }
+            "delete" => {
+                known.remove(name);
+            }
+            _ => {}
+        }
+    }
+    let plain = |map: BTreeMap<String, String>| -> BTreeMap<String, String> {
+        map.into_iter()
+            .map(|(name, url)| (name, url.trim_end_matches('/').to_owned()))
+            .collect()
+    };
+    let said = serde_json::from_slice::<BTreeMap<String, String>>(&whole.body).ok();
+    if said.map(plain) == Some(plain(known.clone())) {
+        return None;
+    }
+    let right = serde_json::to_string(&known).unwrap_or_default();
+    Some(
+        Fault::new(
+            Diagnosis::WrongBody,
+            format!(
+                "`GET /services` was answered with `{}`. Right was `{right}`.",
+                text(&whole.body)
+            ),
+            "Answer with one JSON object: each name that is registered now, with its URL.",
+        )
+        .proved_by([whole.exchange]),
+    )
+}
+
+/// Whether a call led to the place that its name stands for now.
+fn led(seen: &Observation, step: &Carried, whole: &Whole) -> Option<Fault> {
+    let wanted = match step.about {
+        "first" | "still" => "first",
+        _ => "second",
+    };
+    if whole.status == 200 && step.received.is_some() && whole.body == wanted.as_bytes() {
+        return None;
+    }
+    let elsewhere = seen
+        .exchange(whole.exchange)
+        .and_then(|ours| {
+            seen.exchanges.iter().find(|x| {
+                x.service != YOU
+                    && x.arrived >= ours.arrived
+                    && ours.ended.is_none_or(|end| x.arrived <= end)
+            })
+        })
+        .filter(|x| x.service != wanted);
+    if let (Some(elsewhere), "moved") = (elsewhere, step.about) {
+        return Some(
+            Fault::new(
+                Diagnosis::StaleAddress,
+                format!(
+                    "The name was re-pointed from `first` to `second` and the PUT answered; the next \
+                     call still went to `{}`.",
+                    elsewhere.service
+                ),
+                "Look the name up anew for each call. What was found earlier (a URL, a client with \
+                 its base address) may be out of date.",
+            )
+            .proved_by([whole.exchange, elsewhere.id]),
+        );
+    }
+    if step.about == "still" {
+        return Some(
+            Fault::new(
+                Diagnosis::WrongStatus,
+                format!(
+                    "After a PUT with a body that is no URL, `{}` was answered with {} and `{}`: the \
+                     name no longer leads where it led before.",
+                    step.request,
+                    whole.status,
+                    text(&whole.body)
+                ),
+                "Check the URL before you change anything.",
+            )
+            .proved_by([whole.exchange]),
+        );
+    }
+    if step.received.is_none() {
+        return Some(
+            Fault::new(
+                Diagnosis::NotAsked,
+                format!(
+                    "`{}` was answered with {} and `{}`, but its service was not asked.",
+                    step.request,
+                    whole.status,
+                    text(&whole.body)
+                ),
+                "Forward each call to the URL that its name is registered with.",
+            )
+            .proved_by([whole.exchange]),
+        );
+    }
+    Some(
+        Fault::new(
+            if whole.status == 200 {
+                Diagnosis::WrongBody
+            } else {
+                Diagnosis::WrongStatus
+            },
+            format!(
+                "`{}` was answered with {} and `{}`; the service had answered 200 and `{wanted}`.",
+                step.request,
+                whole.status,
+                text(&whole.body)
+            ),
+            "Give the service's answer back as it is.",
+        )
+        .proved_by([whole.exchange]),
+    )
+}
+
+/// What is wrong with how calls were carried, but for their headers.
+pub(super) fn forward(seen: &Observation) -> Option<Fault> {
+    let faults = seen.carried.iter().filter_map(one_call);
+    faults.min_by_key(|fault| fault.diagnosis)
+}
+
+fn one_call(call: &Carried) -> Option<Fault> {
+    let whole = match got(call)? {
+        Ok(whole) => whole,
+        Err(fault) => return Some(fault),
+    };
+    if call.about == "put" {
+        return (whole.status != 204).then(|| {
+            wrong_status(
+                call,
+                whole,
+                204,
+                "the name is registered",
+                "Answer 204 once the name is registered.",
+            )
+        });
+    }
+    let Some(received) = &call.received else {
+        let refused = matches!(whole.status, 400 | 404 | 405 | 501);
+        return Some(if call.about == "method" && refused {
+            Fault::new(
+                Diagnosis::MethodLost,
+                format!(
+                    "`{}` was answered with {}, and the service was not asked.",
+                    call.request, whole.status
+                ),
+                "Route every method to the proxy (axum: `any(handler)`), and pass on the one that \
+                 came, known or not.",
+            )
+            .proved_by([whole.exchange])
+        } else if call.about == "path" && refused {
+            Fault::new(
+                Diagnosis::PathMangled,
+                format!(
+                    "`{}` was answered with {}, and the service was not asked.",
+                    call.request, whole.status
+                ),
+                "Take whatever follows the name as it stands in the request's URI, and append it \
+                 to the service's URL.",
+            )
+            .proved_by([whole.exchange])
+        } else {
+            Fault::new(
+                Diagnosis::NotAsked,
+                format!(
+                    "`{}` was answered with {} and `{}`, but the service was not asked.",
+                    call.request,
+                    whole.status,
+                    text(&whole.body)
+                ),
+                "Forward each call to the URL that its name is registered with.",
+            )
+            .proved_by([whole.exchange])
+        });
+    };
+    let evidence = [whole.exchange, received.exchange];
+    if received.method != call.method {
+        return Some(
+            Fault::new(
+                Diagnosis::MethodLost,
+                format!(
+                    "The client sent `{}`; the service received the method {}.",
+                    call.request, received.method
+                ),
+                "Pass on the method of the request that came: `request.method()`.",
+            )
+            .proved_by(evidence),
+        );
+    }
+    // `/proxy/{name}/rest` becomes `/base/rest`.
+    let rest = call.request.splitn(4, '/').nth(3).unwrap_or_default();
+    let wanted = format!("/base/{rest}");
+    if received.target != wanted {
+        return Some(
+            Fault::new(
+                Diagnosis::PathMangled,
+                format!(
+                    "The client asked `{}`; the service was asked `{}`. Right was `{wanted}`.",
+                    call.request, received.target
+                ),
+                "Take path and query from the request's URI as text, percent-encoding and all, and \
+                 append them to the service's URL: decoding and encoding again loses `%2F`, and a \
+                 `Path` extractor has already decoded.",
+            )
+            .proved_by(evidence),
+        );
+    }
+    if received.body != call.body {
+        return Some(
+            Fault::new(
+                Diagnosis::WrongBody,
+                format!(
+                    "The client sent the body `{}`; the service received `{}`.",
+                    text(&call.body),
+                    text(&received.body)
+                ),
+                "Pass the request's body on as it is.",
+            )
+            .proved_by(evidence),
+        );
+    }
+    let (status, body) = call.answered.as_ref()?;
+    if whole.status != *status {
+        return Some(
+            Fault::new(
+                Diagnosis::WrongStatus,
+                format!(
+                    "The service answered `{}` with {status}; the client got {}.",
+                    call.request, whole.status
+                ),
+                match status {
+                    300..400 => {
+                        "Give the service's status back as it is, a redirect too: following it is \
+                         the client's business (reqwest: `redirect::Policy::none()`)."
+                    }
+                    _ => "Give the service's status back as it is, whatever it is.",
+                },
+            )
+            .proved_by(evidence),
+        );
+    }
+    let wanted: &[u8] = if call.method == "HEAD" { b"" } else { body };
+    if whole.body != wanted || whole.broken.is_some() {
+        return Some(
+            Fault::new(
+                Diagnosis::WrongBody,
+                format!(
+                    "The service answered `{}` with the body `{}`; the client got `{}`.",
+                    call.request,
+                    text(wanted),
+                    text(&whole.body)
+                ),
+                "Give the service's body back as it is.",
+            )
+            .proved_by(evidence),
+        );
+    }
+    None
+}
+
+fn values<'a>(headers: &'a Headers, name: &str) -> Vec<&'a str> {
+    headers
+        .iter()
+        .filter(|(other, _)| other.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.as_str())
+        .collect()
+}
+
+/// The word that the run's headers are made of, as it stands in those we sent.
+fn word(call: &Carried) -> String {
+    values(&call.headers, "x-request-id")
+        .first()
+        .map(|value| (*value).to_owned())
+        .unwrap_or_default()
+}
+
+/// What is wrong with the headers, both ways.
+pub(super) fn headers(seen: &Observation) -> Option<Fault> {
+    let call = seen.carried.iter().find(|call| call.about == "headers")?;
+    let Ok(whole) = got(call)? else { return None };
+    let received = call.received.as_ref()?;
+    let word = word(call);
+    let evidence = [whole.exchange, received.exchange];
+    let leaked = |from: &Headers, to: &Headers| -> Vec<String> {
+        from.iter()
+            // A proxy may well say these for its own connection.
+            .filter(|(name, value)| {
+                let values = values(to, name);
+                if name == "connection" {
+                    let own = |value: &str| value.contains("x-hop-") || value.contains("x-back-");
+                    values.iter().any(|value| own(value))
+                } else {
+                    values.contains(&value.as_str())
+                }
+            })
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect()
+    };
+    let there = leaked(&probes::hop_by_hop(&word), &received.headers);
+    let back = leaked(&probes::hop_by_hop_back(&word), &whole.headers);
+    let (leaks, who) = if there.is_empty() {
+        (back, "The client")
+    } else {
+        (there, "The service")
+    };
+    if !leaks.is_empty() {
+        return Some(
+            Fault::new(
+                Diagnosis::HopByHopForwarded,
+                format!("{who} received `{}`.", leaks.join("`, `")),
+                "These headers are about one connection, and a proxy has two. Leave out Connection, \
+                 every header that it names, Keep-Alive, Proxy-Connection, TE, Trailer, \
+                 Transfer-Encoding and Upgrade, both ways (RFC 9110, section 7.6.1).",
+            )
+            .proved_by(evidence),
+        );
+    }
+    let lost = |from: &Headers, to: &Headers| -> Vec<String> {
+        from.iter()
+            .filter(|(name, value)| {
+                let arrived = values(to, name);
+                // Repeated headers may be joined, but for cookies.
+                let joined = name != "set-cookie"
+                    && arrived
+                        .iter()
+                        .any(|other| other.split(',').any(|part| part.trim() == value));
+                !arrived.contains(&value.as_str()) && !joined
+            })
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect()
+    };
+    let there = lost(&probes::end_to_end(&word), &received.headers);
+    let back = lost(&probes::answered_with(&word), &whole.headers);
+    let (lost, who) = if there.is_empty() {
+        (back, "The client")
+    } else {
+        (there, "The service")
+    };
+    (!lost.is_empty()).then(|| {
+        Fault::new(
+            Diagnosis::HeadersLost,
+            format!("{who} did not receive `{}`.", lost.join("`, `")),
+            "Carry every end-to-end header, both ways. A name may come twice: use a `HeaderMap` and \
+             its `append`, no map of single values.",
+        )
+        .proved_by(evidence)
+    })
+}
+
+fn given_up<'a>(
+    seen: &'a Observation,
+) -> impl Iterator<Item = (&'a Rendezvous, std::time::Duration)> {
+    seen.rendezvous.iter().filter_map(|met| match met.waited {
+        Waited::GaveUp(after) => Some((met, after)),
+        _ => None,
+    })
+}
+
+/// The call to a service that was withheld.
+fn withheld(seen: &Observation) -> Option<&Exchange> {
+    seen.exchanges.iter().rev().find(|x| x.service != YOU)
+}
+
+/// The registry did not answer while a call was withheld.
+pub(super) fn guard(seen: &Observation) -> Option<Fault> {
+    if let Some((met, after)) = given_up(seen).next() {
+        let request = seen
+            .exchanges
+            .iter()
+            .find(|x| x.service == YOU && x.request.contains("/services") && waited_long(x, met))
+            .map_or(met.about, |x| x.request.as_str());
+        let in_body = seen.rendezvous.len() > 4;
+        return Some(
+            Fault::new(
+                Diagnosis::GuardAcrossAwait,
+                format!(
+                    "While a call to a service waited for {}, `{request}` waited too: no answer for \
+                     {}, and the program was idle.",
+                    if in_body { "the rest of its body" } else { "its answer" },
+                    words(after.min(crate::stage::QUIET))
+                ),
+                "A guard is held while the call is awaited. Copy the URL out and let go of the guard \
+                 before the first `.await`: `let url = services.lock().unwrap().get(&name).cloned();` \
+                 ends it with the statement.",
+            )
+            .proved_by(withheld(seen).map(|x| x.id)),
+        );
+    }
+    seen.carried.iter().find_map(|step| {
+        let wanted = if step.about == "list" { 200 } else { 204 };
+        let whole = match got(step)? {
+            Ok(whole) => whole,
+            Err(fault) => return Some(fault),
+        };
+        (whole.status != wanted).then(|| {
+            wrong_status(
+                step,
+                whole,
+                wanted,
+                "nothing stands against it, though a call is under way",
+                "Let the registry be used at any time.",
+            )
+        })
+    })
+}
+
+fn waited_long(x: &Exchange, met: &Rendezvous) -> bool {
+    x.arrived <= met.released && x.answered.is_none_or(|at| at >= met.released)
+}
+
+pub(super) fn guard_gap(seen: &Observation) -> Option<Gap> {
+    let (met, _) = given_up(seen).next()?;
+    let waiting = seen
+        .exchanges
+        .iter()
+        .find(|x| x.service == YOU && x.request.contains("/services") && waited_long(x, met))?;
+    Some(Gap {
+        from: waiting.arrived,
+        to: met.released,
+        exchange: waiting.id,
+        label: "waits for a call that has nothing to do with it".to_owned(),
+    })
+}
+
+/// What the clients' probe says: the fault of `together`, and that of `health`.
+pub(super) fn crowd(seen: &Observation) -> (Option<Fault>, Option<Fault>) {
+    if let Some(fault) = judge::trouble(seen, "while clients came at once") {
+        return (Some(fault), None);
+    }
+    let Some(met) = seen.rendezvous.first() else {
+        return (silence(seen), None);
+    };
+    let calls = || {
+        seen.exchanges
+            .iter()
+            .filter(|x| x.service != YOU)
+            .map(|x| x.id)
+    };
+    let health = match seen.health {
+        Some(HealthSeen::Silent(after)) => Some(
+            Fault::new(
+                Diagnosis::BlockedRuntime,
+                format!(
+                    "While {} call{} to the service waited, GET /healthz waited too: no answer for \
+                     {}, and the program sat idle.",
+                    met.reached,
+                    if met.reached == 1 { "" } else { "s" },
+                    words(after)
+                ),
+                "A handler blocks the thread that it runs on. Look for a call that waits without \
+                 `.await`: a blocking HTTP client, `block_on`, a `std` lock held while waiting.",
+            )
+            .proved_by(calls()),
+        ),
+        Some(HealthSeen::Answered(200)) | None => None,
+        Some(_) => Some(Fault::new(
+            Diagnosis::WrongStatus,
+            "GET /healthz was not answered with 200 while calls were under way.",
+            "Answer GET /healthz with 200, however many calls are under way.",
+        )),
+    };
+    let clients = match met.waited {
+        Waited::GaveUp(after) => Some(
+            Fault::new(
+                Diagnosis::SerialisedClients,
+                format!(
+                    "{} clients asked at once, and {} call{} in flight at the service; no more came \
+                     for {}.",
+                    met.wanted,
+                    met.reached,
+                    if met.reached == 1 { " was" } else { "s were" },
+                    words(after.min(crate::stage::QUIET))
+                ),
+                "Clients wait for each other. What do all handlers share? A lock or a permit that \
+                 is held across the call, or one task that does all calls?",
+            )
+            .proved_by(calls()),
+        ),
+        _ => seen
+            .carried
+            .iter()
+            .filter(|call| call.about == "together")
+            .find_map(|call| match got(call)? {
+                Err(fault) => Some(fault),
+                Ok(whole) if whole.status != 200 || whole.body != b"together" => Some(
+                    Fault::new(
+                        Diagnosis::WrongStatus,
+                        format!(
+                            "One of {} clients at once got {} and `{}`, though the service was well.",
+                            met.wanted,
+                            whole.status,
+                            text(&whole.body)
+                        ),
+                        "Give the service's answer back, however many ask.",
+                    )
+                    .proved_by([whole.exchange]),
+                ),
+                Ok(_) => None,
+            })
+            .or_else(|| silence(seen)),
+    };
+    (clients, health)
+}
+
+pub(super) fn crowd_gap(seen: &Observation) -> Option<Gap> {
+    let met = seen.rendezvous.first()?;
+    let health = matches!(seen.health, Some(HealthSeen::Silent(_)));
+    if !matches!(met.waited, Waited::GaveUp(_)) && !health {
+        return None;
+    }
+    let first = seen.exchanges.iter().find(|x| x.service != YOU)?;
+    let outside = met.wanted.saturating_sub(met.reached);
+    Some(Gap {
+        from: first.arrived,
+        to: met.released,
+        exchange: first.id,
+        label: match (outside, health) {
+            (0, _) => "/healthz waited too".to_owned(),
+            (_, true) => format!("{outside} clients and /healthz waited outside"),
+            (_, false) => format!("{outside} clients waited outside"),
+        },
+    })
+}
+
+/// A body that did not come through before its end.
+pub(super) fn stream(seen: &Observation) -> Option<Fault> {
+    let (met, after) = given_up(seen).next()?;
+    let (sender, receiver, next) = if met.about == "answer" {
+        (
+            "service",
+            "client",
+            "Do not collect the answer's body (`.bytes().await`, `.text().await`): give it on as a \
+             stream (`Body::from_stream(response.bytes_stream())`).",
+        )
+    } else {
+        (
+            "client",
+            "service",
+            "Do not take the request's body as `Bytes` or `String`: take the `Request`, and give its \
+             body on as a stream (`Body::wrap_stream(body.into_data_stream())`).",
+        )
+    };
+    Some(
+        Fault::new(
+            Diagnosis::Buffered,
+            format!(
+                "The {sender} had sent the first piece of its body and withheld the second. For {} \
+                 the {receiver} got nothing.",
+                words(after.min(crate::stage::QUIET))
+            ),
+            next,
+        )
+        .proved_by(seen.exchanges.iter().rev().take(2).map(|x| x.id)),
+    )
+}
+
+pub(super) fn stream_gap(seen: &Observation) -> Option<Gap> {
+    let (met, _) = given_up(seen).next()?;
+    let wanted = format!("/{}", met.about);
+    let ours = seen
+        .exchanges
+        .iter()
+        .find(|x| x.service == YOU && x.request.ends_with(&wanted))?;
+    Some(Gap {
+        from: ours.arrived,
+        to: met.released,
+        exchange: ours.id,
+        label: "the first piece has been sent, and does not arrive".to_owned(),
+    })
+}
+
+const MEBI: f64 = 1024.0 * 1024.0;
+
+/// Bodies that were taken in though nobody read them, or that took memory.
+pub(super) fn pressure(seen: &Observation) -> Option<Fault> {
+    const ALL: u64 = 48 * 1024 * 1024;
+    for (about, taken) in &seen.unread {
+        if *taken >= ALL {
+            let (sender, reader) = match *about {
+                "answer" => ("service", "client"),
+                _ => ("client", "service"),
+            };
+            return Some(Fault::new(
+                Diagnosis::Buffered,
+                format!(
+                    "The {reader} read nothing, and the {sender} could send all {:.0} MiB: they wait \
+                     in your program's memory.",
+                    *taken as f64 / MEBI
+                ),
+                "Read no further than you can pass on. A bounded channel, or the body itself as a \
+                 stream, makes the sender wait; an unbounded channel or a `Vec` never does.",
+            ));
+        }
+    }
+    if let Some((bytes, back)) = seen
+        .passed
+        .iter()
+        .find(|(bytes, back)| Some(*bytes) != *back)
+    {
+        return Some(Fault::new(
+            Diagnosis::WrongBody,
+            format!(
+                "{:.0} MiB were sent, and {} came back.",
+                *bytes as f64 / MEBI,
+                match back {
+                    Some(back) => format!("{back} bytes"),
+                    None => "a broken body".to_owned(),
+                }
+            ),
+            "Pass bodies on whole, however long they are.",
+        ));
+    }
+    // Grows with the body: four times the body, and as much more memory.
+    match seen.grown.as_slice() {
+        [first, second] if *second >= 24 * 1024 * 1024 => Some(Fault::new(
+            Diagnosis::Buffered,
+            format!(
+                "While 8 MiB went by each way, the program's memory grew by {:.1} MiB; while 32 MiB \
+                 did, by {:.1} MiB.",
+                *first as f64 / MEBI,
+                *second as f64 / MEBI
+            ),
+            "Pass each piece on before you read the next, and keep none.",
+        )),
+        _ => None,
+    }
+}
+
+/// What the memory did, in words.
+pub(super) fn memory(seen: &Observation) -> String {
+    match seen.grown.first() {
+        Some(grown) => format!(
+            "senders had to wait for readers; memory grew by {:.1} MiB",
+            *grown as f64 / MEBI
+        ),
+        None => {
+            "senders had to wait for readers; this system does not tell how much memory it took"
+                .to_owned()
+        }
+    }
+}
+
+/// A call that went on without its client.
+pub(super) fn cancel(seen: &Observation) -> Option<Fault> {
+    let (met, after) = given_up(seen).next()?;
+    let call = seen
+        .exchanges
+        .iter()
+        .rev()
+        .find(|x| x.service != YOU && x.ending != Ending::Answered)
+        .or_else(|| withheld(seen))?;
+    Some(
+        Fault::new(
+            Diagnosis::NotCancelled,
+            format!(
+                "The client left {}, and {} later the call to the service was still open.",
+                match met.about {
+                    "head" => "before the service had answered",
+                    _ => "in the middle of the body",
+                },
+                words(after.min(crate::stage::QUIET))
+            ),
+            "The server drops a handler's future, and a body's stream, when its client leaves. What \
+             you await there is cancelled with it; what you spawn goes on. Forward inside the \
+             handler.",
+        )
+        .proved_by([call.id]),
+    )
+}
+
+pub(super) fn cancel_gap(seen: &Observation) -> Option<Gap> {
+    let (met, _) = given_up(seen).next()?;
+    let call = withheld(seen)?;
+    let left = seen
+        .exchanges
+        .iter()
+        .rev()
+        .find(|x| x.service == YOU && x.ending == Ending::Left)?;
+    Some(Gap {
+        from: left.ended?,
+        to: met.released,
+        exchange: call.id,
+        label: "nobody waits for this any more".to_owned(),
+    })
+}
+
+/// What is wrong with the answers to the services' faults.
+pub(super) fn faults(seen: &Observation) -> Option<Fault> {
+    seen.carried
+        .iter()
+        .filter_map(one_fault)
+        .min_by_key(|fault| fault.diagnosis)
+}
+
+fn one_fault(step: &Carried) -> Option<Fault> {
+    let answer = step.got.as_ref()?;
+    if let ("cut" | "cut-of-length", Err(unanswered)) = (step.about, answer)
+        && unanswered.why == NoReply::Closed
+    {
+        // Broken off even before the head: broken all the same.
+        return None;
+    }
+    let whole = match got(step)? {
+        Ok(whole) => whole,
+        Err(fault) => return Some(fault),
+    };
+    let what = match step.about {
+        "put" => {
+            return (whole.status != 204)
+                .then(|| wrong_status(step, whole, 204, "the name is registered", "Answer 204."));
+        }
+        "refused" => "refuses connections",
+        "reset" => "resets the connection",
+        "cut" | "cut-of-length" => {
+            let broken = whole.broken.is_some() || whole.status == 502;
+            return (!broken).then(|| {
+                Fault::new(
+                    Diagnosis::FaultHidden,
+                    format!(
+                        "The service broke off in the middle of its body; the client got {} and `{}`, \
+                         as if that were all.",
+                        whole.status,
+                        text(&whole.body)
+                    ),
+                    "Pass the error on inside the stream: a body stream that ends with an error \
+                     breaks the client's connection, too, and the client knows. Do not turn it into \
+                     an end.",
+                )
+                .proved_by([whole.exchange])
+            });
+        }
+        "afterwards" => {
+            return (whole.status != 200 || whole.body != b"well again").then(|| {
+                wrong_status(
+                    step,
+                    whole,
+                    200,
+                    "the service is well again",
+                    "Serve on after a fault: let nothing of it stay behind.",
+                )
+            });
+        }
+        _ => return None,
+    };
+    if whole.status == 502 {
+        return None;
+    }
+    let hidden = (200..300).contains(&whole.status);
+    Some(
+        Fault::new(
+            if hidden {
+                Diagnosis::FaultHidden
+            } else {
+                Diagnosis::WrongStatus
+            },
+            format!(
+                "The service {what}, and `{}` was answered with {} and `{}`.",
+                step.request,
+                whole.status,
+                text(&whole.body)
+            ),
+            "Answer 502 where the service could not be asked, and 504 where a time limit ran out.",
+        )
+        .proved_by([whole.exchange]),
+    )
+}
+
+/// What is wrong with the time limit.
+pub(super) fn hangs(seen: &Observation) -> Option<Fault> {
+    for step in &seen.carried {
+        let whole = match (step.about, got(step)?) {
+            (_, Err(fault)) => return Some(fault),
+            (_, Ok(whole)) => whole,
+        };
+        if step.about == "hang" && whole.status != 504 {
+            return Some(
+                Fault::new(
+                    if (200..300).contains(&whole.status) {
+                        Diagnosis::FaultHidden
+                    } else {
+                        Diagnosis::WrongStatus
+                    },
+                    format!(
+                        "The service said nothing for {}, and the client got {} and `{}`.",
+                        words(seen.limit),
+                        whole.status,
+                        text(&whole.body)
+                    ),
+                    "Answer 504 where the time limit has run out.",
+                )
+                .proved_by([whole.exchange]),
+            );
+        }
+        if step.about == "slow" && whole.status == 200 && whole.broken.is_some() {
+            return Some(
+                Fault::new(
+                    Diagnosis::WrongBody,
+                    format!(
+                        "The service's body took longer than UPSTREAM_TIMEOUT_MS ({}), and the \
+                         client's broke off after {} bytes.",
+                        seen.limit.as_millis(),
+                        whole.body.len()
+                    ),
+                    "The time limit is for the beginning of an answer. A body that streams may take \
+                     its time: put the limit around the wait for the head alone.",
+                )
+                .proved_by([whole.exchange]),
+            );
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_has_two_names_that_differ() {
+        for seed in 0..500 {
+            let probes::Names { one, other } = probes::names(seed);
+            assert_ne!(one, other);
+        }
+    }
+}

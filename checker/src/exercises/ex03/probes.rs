@@ -1,0 +1,853 @@
+//! What the proxy is asked. None of this judges.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use mock_services::script::Hold;
+use mock_services::tap::Refusal;
+use mock_services::upstream::{Fault, Headers, Part, Reply, Upstream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::Released;
+use crate::client::{Sending, Sent, YOU};
+use crate::observation::{Carried, Observation, Question, Rendezvous, Silence};
+use crate::probe::{NO_LIMIT_AFTER, note_health};
+use crate::stage::{ANSWER_QUIET, QUIET, Stage, Trouble, Waited};
+
+/// The names that services go by, drawn from the run's seed.
+pub(super) struct Names {
+    pub(super) one: String,
+    pub(super) other: String,
+}
+
+pub(super) fn names(seed: u64) -> Names {
+    const TREES: [&str; 16] = [
+        "alder", "ash", "birch", "cedar", "elm", "fir", "hazel", "holly", "larch", "lime", "maple",
+        "oak", "pine", "rowan", "willow", "yew",
+    ];
+    let mut drawn = fastrand::Rng::with_seed(seed);
+    let one = drawn.usize(..TREES.len());
+    let other = (one + 1 + drawn.usize(..TREES.len() - 1)) % TREES.len();
+    Names {
+        one: format!("{}-{}", TREES[one], drawn.u16(100..999)),
+        other: TREES[other].to_owned(),
+    }
+}
+
+async fn open(stage: &Stage<'_>, name: &str) -> Result<Upstream, Trouble> {
+    // Without a port nothing can be judged; the machine is to blame.
+    Upstream::open(name, stage.journal.clone())
+        .await
+        .map_err(|_| Trouble::TooBusy)
+}
+
+/// One request and everything that came of it. After a silence nothing more is
+/// asked.
+async fn step(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    about: &'static str,
+    sent: Sent,
+    service: Option<&Upstream>,
+    quiet: Duration,
+) -> Result<(), Trouble> {
+    if seen.silence.is_some() || seen.too_busy {
+        return Ok(());
+    }
+    let body = match &sent.body {
+        Sending::Whole(Some(body)) => body.to_vec(),
+        _ => Vec::new(),
+    };
+    let mut carried = Carried {
+        about,
+        request: format!("{} {}", sent.method, sent.target),
+        method: sent.method.clone(),
+        headers: sent.headers.clone(),
+        body,
+        ..Carried::default()
+    };
+    let before = service.map_or(0, |service| service.received().len());
+    match stage.patiently(stage.client.ask(sent), quiet).await? {
+        Waited::Done(got) => {
+            carried.received = service.and_then(|service| service.received().get(before).cloned());
+            carried.got = Some(got);
+            seen.carried.push(carried);
+        }
+        Waited::GaveUp(after) => {
+            seen.silence = Some(Silence {
+                question: Question::Plain,
+                after,
+            });
+        }
+        Waited::TooBusy => seen.too_busy = true,
+    }
+    Ok(())
+}
+
+fn put(name: &str, url: &str) -> Sent {
+    Sent::new("PUT", format!("/services/{name}")).with(url.to_owned())
+}
+
+async fn register(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    name: &str,
+    url: &str,
+) -> Result<(), Trouble> {
+    step(stage, seen, "put", put(name, url), None, ANSWER_QUIET).await
+}
+
+/// Registers, lists, re-points and removes.
+pub(super) async fn registry(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "names are registered, re-pointed and removed".to_owned();
+    let Names { one, other } = names(stage.run.seed);
+    let first = open(stage, "first").await?;
+    let second = open(stage, "second").await?;
+    let call = |name: &str| Sent::new("GET", format!("/proxy/{name}/where"));
+    let quiet = ANSWER_QUIET;
+    register(stage, seen, &one, &first.url()).await?;
+    register(stage, seen, &other, &second.url()).await?;
+    step(
+        stage,
+        seen,
+        "list",
+        Sent::new("GET", "/services"),
+        None,
+        quiet,
+    )
+    .await?;
+    step(stage, seen, "first", call(&one), Some(&first), quiet).await?;
+    step(stage, seen, "second", call(&other), Some(&second), quiet).await?;
+    for nonsense in ["no url at all", "", "localhost:7001", "/only/a/path"] {
+        step(stage, seen, "bad", put(&one, nonsense), None, quiet).await?;
+    }
+    step(stage, seen, "still", call(&one), Some(&first), quiet).await?;
+    step(stage, seen, "unknown", call("nobody"), None, quiet).await?;
+    register(stage, seen, &one, &second.url()).await?;
+    step(stage, seen, "moved", call(&one), Some(&second), quiet).await?;
+    let delete = Sent::new("DELETE", format!("/services/{other}"));
+    step(stage, seen, "delete", delete, None, quiet).await?;
+    step(stage, seen, "gone", call(&other), Some(&second), quiet).await?;
+    step(
+        stage,
+        seen,
+        "rest",
+        Sent::new("GET", "/services"),
+        None,
+        quiet,
+    )
+    .await
+}
+
+/// Headers that are to arrive, and one that is to be left behind by its name.
+pub(super) fn end_to_end(word: &str) -> Headers {
+    [
+        ("accept-language", "pt, fr;q=0.5".to_owned()),
+        ("authorization", format!("Bearer {word}")),
+        ("cookie", format!("seen={word}")),
+        ("if-none-match", format!("\"{word}\"")),
+        ("x-request-id", word.to_owned()),
+        ("x-twice", format!("{word}-1")),
+        ("x-twice", format!("{word}-2")),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+pub(super) fn hop_by_hop(word: &str) -> Headers {
+    [
+        ("connection", format!("keep-alive, x-hop-{word}")),
+        (&*format!("x-hop-{word}"), word.to_owned()),
+        ("keep-alive", "timeout=77".to_owned()),
+        ("proxy-connection", format!("keep-{word}")),
+        ("te", "trailers;q=0.7".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+pub(super) fn answered_with(word: &str) -> Headers {
+    [
+        ("content-type", "text/x-workshop; charset=utf-8".to_owned()),
+        ("etag", format!("\"{word}\"")),
+        ("set-cookie", format!("a={word}; Path=/")),
+        ("set-cookie", format!("b={word}")),
+        ("x-served-by", word.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+pub(super) fn hop_by_hop_back(word: &str) -> Headers {
+    [
+        ("connection", format!("x-back-{word}")),
+        (&*format!("x-back-{word}"), word.to_owned()),
+        ("keep-alive", "timeout=78".to_owned()),
+        ("proxy-connection", format!("back-{word}")),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// Requests of every kind.
+pub(super) async fn carry(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "requests of every kind, one after another".to_owned();
+    let name = names(stage.run.seed).one;
+    let service = open(stage, &name).await?;
+    let mut drawn = fastrand::Rng::with_seed(stage.run.seed);
+    let word: String = (0..6).map(|_| drawn.lowercase()).collect();
+    // A service may live below a path of its own.
+    register(stage, seen, &name, &format!("{}/base", service.url())).await?;
+    let at = |path: &str| format!("/proxy/{name}/{path}");
+    let quiet = ANSWER_QUIET;
+
+    let said = Bytes::from(format!("{word} says hello\n"));
+    for method in [
+        "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "PURGE",
+    ] {
+        let answer = said.clone();
+        service.play(move |_| Reply::whole(answer.clone()));
+        let mut sent = Sent::new(method, at("plain"));
+        if matches!(method, "POST" | "PUT" | "PATCH") {
+            sent = sent.with(format!("{word} to {method}"));
+        }
+        step(stage, seen, "method", sent, Some(&service), quiet).await?;
+        seen.answered_with(200, &said);
+    }
+    for path in [
+        "today",
+        "a%20b/c",
+        "a%2Fb",
+        "%C3%A4/%25",
+        "deep/er//still/",
+        "today?day=1&day=2&empty=&q=a%26b",
+        "today?plus=a+b&slash=a%2Fb",
+    ] {
+        let sent = Sent::new("GET", at(path));
+        step(stage, seen, "path", sent, Some(&service), quiet).await?;
+        seen.answered_with(200, &said);
+    }
+    for status in [201, 302, 404, 500] {
+        let body = Bytes::from(format!("{word} answers {status}"));
+        let answer = body.clone();
+        service.play(move |_| Reply {
+            status,
+            headers: vec![("location".to_owned(), "/elsewhere".to_owned())],
+            ..Reply::whole(answer.clone())
+        });
+        let sent = Sent::new("GET", at("status"));
+        step(stage, seen, "status", sent, Some(&service), quiet).await?;
+        seen.answered_with(status, &body);
+    }
+    let back: Headers = [answered_with(&word), hop_by_hop_back(&word)].concat();
+    let answer = said.clone();
+    service.play(move |_| Reply {
+        headers: back.clone(),
+        ..Reply::whole(answer.clone())
+    });
+    let mut sent = Sent::new("POST", at("headers")).with("with headers");
+    sent.headers = [end_to_end(&word), hop_by_hop(&word)].concat();
+    step(stage, seen, "headers", sent, Some(&service), quiet).await?;
+    seen.answered_with(200, &said);
+    Ok(())
+}
+
+/// Whether something comes to pass while something else is withheld.
+async fn meanwhile<T>(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    about: &'static str,
+    waiting: impl Future<Output = T>,
+) -> Result<Option<T>, Trouble> {
+    let waited = stage.patiently(waiting, QUIET).await?;
+    let (done, waited) = match waited {
+        Waited::Done(done) => (Some(done), Waited::Done(())),
+        Waited::GaveUp(after) => (None, Waited::GaveUp(after)),
+        Waited::TooBusy => (None, Waited::TooBusy),
+    };
+    seen.rendezvous.push(Rendezvous {
+        about,
+        wanted: 1,
+        reached: done.is_some().into(),
+        waited,
+        released: stage.journal.clock().now(),
+    });
+    Ok(done)
+}
+
+/// Waits until the service has been asked so many times.
+async fn asked(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    service: &Upstream,
+    times: usize,
+) -> Result<bool, Trouble> {
+    let arrived = stage
+        .journal
+        .until(|_| (service.received().len() >= times).then_some(()));
+    match stage.patiently(arrived, ANSWER_QUIET).await? {
+        Waited::Done(()) => Ok(true),
+        Waited::GaveUp(after) => {
+            seen.silence = Some(Silence {
+                question: Question::Plain,
+                after,
+            });
+            Ok(false)
+        }
+        Waited::TooBusy => {
+            seen.too_busy = true;
+            Ok(false)
+        }
+    }
+}
+
+/// The registry is used while a call is withheld: before its head, then in the
+/// middle of its body.
+pub(super) async fn guard(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "names are changed while a call is withheld".to_owned();
+    let Names { one, other } = names(stage.run.seed);
+    let service = open(stage, &one).await?;
+    register(stage, seen, &one, &service.url()).await?;
+    for before_head in [true, false] {
+        let held = Released::default();
+        let hold = held.0.clone();
+        service.play(move |_| {
+            let body = Bytes::from_static(b"slow");
+            if before_head {
+                Reply::held(body, &hold)
+            } else {
+                Reply {
+                    parts: vec![
+                        Part::Data(body.clone()),
+                        Part::Wait(hold.clone()),
+                        Part::Data(body),
+                    ],
+                    ..Reply::default()
+                }
+            }
+        });
+        let mut slow = JoinSet::new();
+        let client = stage.client.clone();
+        let call = Sent::new("GET", format!("/proxy/{one}/slow"));
+        let (tell, mut head) = mpsc::channel(1);
+        slow.spawn(async move {
+            if let Ok(conversation) = client.converse(call).await {
+                let _ = tell.send(()).await;
+                conversation.whole().await;
+            }
+        });
+        let times = if before_head { 1 } else { 2 };
+        if seen.silence.is_some() || !asked(stage, seen, &service, times).await? {
+            return Ok(());
+        }
+        if !before_head {
+            // A proxy that buffers gives no head yet: that is another check's.
+            let came = stage.patiently(head.recv(), QUIET).await?;
+            if came != Waited::Done(Some(())) {
+                return Ok(());
+            }
+        }
+        let url = service.url();
+        for (about, sent) in [
+            ("put-other", put(&other, &url)),
+            ("put-same", put(&one, &url)),
+            ("list", Sent::new("GET", "/services")),
+            ("delete", Sent::new("DELETE", format!("/services/{other}"))),
+        ] {
+            let request = format!("{} {}", sent.method, sent.target);
+            let asking = stage.client.ask(sent);
+            let Some(got) = meanwhile(stage, seen, about, asking).await? else {
+                drop(held);
+                let _ = stage.patiently(slow.join_next(), ANSWER_QUIET).await?;
+                return Ok(());
+            };
+            seen.carried.push(Carried {
+                about,
+                request,
+                got: Some(got),
+                ..Carried::default()
+            });
+        }
+        drop(held);
+        let _ = stage.patiently(slow.join_next(), ANSWER_QUIET).await?;
+    }
+    Ok(())
+}
+
+/// Many clients of one service, every answer withheld until all have been asked
+/// for; `/healthz` meanwhile.
+pub(super) async fn crowd(
+    clients: usize,
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+) -> Result<(), Trouble> {
+    seen.title =
+        format!("{clients} clients at once, every answer withheld until all have been asked for");
+    let name = names(stage.run.seed).one;
+    let service = open(stage, &name).await?;
+    register(stage, seen, &name, &service.url()).await?;
+    if seen.silence.is_some() {
+        return Ok(());
+    }
+    let held = Released::default();
+    let hold = held.0.clone();
+    service.play(move |_| Reply::held("together", &hold));
+    let mut asking = JoinSet::new();
+    for _ in 0..clients {
+        let client = stage.client.clone();
+        let sent = Sent::new("GET", format!("/proxy/{name}/together"));
+        asking.spawn(async move { client.ask(sent).await });
+    }
+    let met = stage
+        .journal
+        .until(|_| (service.received().len() >= clients).then_some(()));
+    let mut late = JoinSet::new();
+    let waited = {
+        let waiting = stage.patiently(met, QUIET);
+        let health = async {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            stage.health().await
+        };
+        let (waited, health) = tokio::join!(waiting, health);
+        note_health(health?, seen, &mut late);
+        waited?
+    };
+    if seen.health_is_fine() {
+        note_health(stage.health().await?, seen, &mut late);
+    }
+    seen.rendezvous.push(Rendezvous {
+        about: "clients",
+        wanted: clients,
+        reached: service.received().len(),
+        waited,
+        released: stage.journal.clock().now(),
+    });
+    drop(held);
+    let answers = async {
+        let mut answers = Vec::new();
+        while let Some(Ok(answer)) = asking.join_next().await {
+            answers.push(answer);
+        }
+        while late.join_next().await.is_some() {}
+        answers
+    };
+    match stage.patiently(answers, ANSWER_QUIET).await? {
+        Waited::Done(answers) => seen.carried.extend(answers.into_iter().map(|got| Carried {
+            about: "together",
+            got: Some(got),
+            ..Carried::default()
+        })),
+        Waited::GaveUp(after) => {
+            seen.silence = Some(Silence {
+                question: Question::Plain,
+                after,
+            });
+        }
+        Waited::TooBusy => seen.too_busy = true,
+    }
+    Ok(())
+}
+
+/// A body of two pieces each way; the second is sent once the first is there.
+pub(super) async fn stream(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title =
+        "bodies of two pieces; the second is sent once the first has come through".to_owned();
+    let name = names(stage.run.seed).one;
+    let service = open(stage, &name).await?;
+    register(stage, seen, &name, &service.url()).await?;
+    if seen.silence.is_some() || seen.too_busy {
+        return Ok(());
+    }
+    let piece = Bytes::from(vec![b'.'; 1000]);
+
+    let held = Released::default();
+    let hold = held.0.clone();
+    let first = piece.clone();
+    service.play(move |_| Reply {
+        parts: vec![
+            Part::Data(first.clone()),
+            Part::Wait(hold.clone()),
+            Part::Data(first.clone()),
+        ],
+        ..Reply::default()
+    });
+    let mut answer = None;
+    {
+        let answer = &mut answer;
+        let arriving = async {
+            let sent = Sent::new("GET", format!("/proxy/{name}/answer"));
+            if let Ok(conversation) = stage.client.converse(sent).await {
+                let conversation = answer.insert(conversation);
+                let _ = conversation.piece().await;
+            }
+        };
+        tokio::pin!(arriving);
+        let came = meanwhile(stage, seen, "answer", &mut arriving).await?;
+        drop(held);
+        if came.is_none() {
+            let _ = stage.patiently(&mut arriving, ANSWER_QUIET).await?;
+        }
+    }
+    if let Some(answer) = answer {
+        let _ = stage.patiently(answer.whole(), ANSWER_QUIET).await?;
+    }
+
+    service.play(|_| Reply::whole("thank you"));
+    let (send, pieces) = mpsc::channel(1);
+    let mut sent = Sent::new("POST", format!("/proxy/{name}/request"));
+    sent.body = Sending::Pieces(pieces);
+    let mut asking = JoinSet::new();
+    let client = stage.client.clone();
+    asking.spawn(async move { client.ask(sent).await });
+    let _ = send.send(piece.clone()).await;
+    let arrived = stage.journal.until(|_| {
+        service
+            .newest()
+            .filter(|newest| newest.method == "POST" && newest.length > 0)
+            .map(drop)
+    });
+    meanwhile(stage, seen, "request", arrived).await?;
+    let _ = send.send(piece).await;
+    drop(send);
+    let _ = stage.patiently(asking.join_next(), ANSWER_QUIET).await?;
+    Ok(())
+}
+
+const MEBI: usize = 1024 * 1024;
+const PIECE: usize = 64 * 1024;
+
+/// Bodies that nobody reads, then long ones that are read.
+pub(super) async fn pressure(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "bodies that nobody reads, then 8 MiB each way".to_owned();
+    let name = names(stage.run.seed).one;
+    let service = open(stage, &name).await?;
+    register(stage, seen, &name, &service.url()).await?;
+    if seen.silence.is_some() || seen.too_busy {
+        return Ok(());
+    }
+    let piece = Bytes::from(vec![b'.'; PIECE]);
+    let at = format!("/proxy/{name}/long");
+    let of = |mebi: usize| Reply {
+        parts: vec![Part::Repeat(piece.clone(), (mebi * MEBI / PIECE) as u32)],
+        length: Some((mebi * MEBI) as u64),
+        ..Reply::default()
+    };
+
+    // A little of it first, so that what is needed anyhow is there.
+    let small = of(1);
+    service.play(move |_| small.clone());
+    transfer(stage, seen, &at, &piece, MEBI).await?;
+    let before = stage.program.figures();
+    for mebi in [8, 32] {
+        let long = of(mebi);
+        service.play(move |_| long.clone());
+        transfer(stage, seen, &at, &piece, mebi * MEBI).await?;
+        let after = stage.program.figures();
+        let grown = match (before, after) {
+            (Some(before), Some(after)) => after.peak.saturating_sub(before.peak),
+            _ => break,
+        };
+        seen.grown.push(grown);
+        // Less than half of what passed: no need to see whether it scales.
+        if grown < 4 * MEBI as u64 {
+            break;
+        }
+    }
+
+    // Nobody reads the answer.
+    let endless = of(UNREAD);
+    service.play(move |_| endless.clone());
+    let conversation = stage
+        .patiently(stage.client.converse(Sent::new("GET", at.clone())), QUIET)
+        .await?;
+    if let Waited::Done(Ok(conversation)) = conversation {
+        let sent = || service.newest().map_or(0, |newest| newest.sent);
+        let all = stalls(stage, sent).await;
+        seen.unread.push(("answer", all));
+        drop(conversation);
+    }
+    // The service does not read the request.
+    let held = Released::default();
+    let hold = held.0.clone();
+    service.play(move |_| Reply {
+        read_on: Some(hold.clone()),
+        ..Reply::whole("thank you")
+    });
+    let (send, pieces) = mpsc::channel(1);
+    let mut asking = JoinSet::new();
+    let client = stage.client.clone();
+    let mut sent = Sent::new("POST", at);
+    sent.body = Sending::Pieces(pieces);
+    asking.spawn(async move { client.ask(sent).await });
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let counted = count.clone();
+    let mut sending = JoinSet::new();
+    sending.spawn(async move {
+        for _ in 0..UNREAD * MEBI / PIECE {
+            if send.send(piece.clone()).await.is_err() {
+                break;
+            }
+            counted.fetch_add(PIECE as u64, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    let all = stalls(stage, || count.load(std::sync::atomic::Ordering::Relaxed)).await;
+    seen.unread.push(("request", all));
+    Ok(())
+}
+
+/// MiB that are more than the socket buffers on the way can hold.
+const UNREAD: usize = 48;
+
+/// How many bytes are taken in until no more are; all of them, where nothing
+/// stops them.
+async fn stalls(stage: &Stage<'_>, sent: impl Fn() -> u64) -> u64 {
+    let mut last = None;
+    let began = std::time::Instant::now();
+    loop {
+        stage.idle().await;
+        let now = sent();
+        let all = now >= (UNREAD * MEBI) as u64;
+        // Twice the same with everybody idle, and our own tasks run in between.
+        if all || last == Some(now) || began.elapsed() > Duration::from_secs(20) {
+            return now;
+        }
+        last = Some(now);
+    }
+}
+
+/// That many bytes there and back.
+async fn transfer(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    at: &str,
+    piece: &Bytes,
+    bytes: usize,
+) -> Result<(), Trouble> {
+    if seen.silence.is_some() || seen.too_busy {
+        return Ok(());
+    }
+    let (send, pieces) = mpsc::channel(1);
+    let mut sent = Sent::new("POST", at.to_owned());
+    sent.body = Sending::Pieces(pieces);
+    let sending = async {
+        for _ in 0..bytes / PIECE {
+            if send.send(piece.clone()).await.is_err() {
+                break;
+            }
+        }
+        drop(send);
+        std::future::pending::<()>().await;
+    };
+    let passing = async {
+        tokio::select! {
+            got = passed(stage, sent) => got,
+            () = sending => None,
+        }
+    };
+    match stage.patiently(passing, ANSWER_QUIET).await? {
+        Waited::Done(back) => seen.passed.push((bytes as u64, back)),
+        Waited::GaveUp(after) => {
+            seen.silence = Some(Silence {
+                question: Question::Plain,
+                after,
+            });
+        }
+        Waited::TooBusy => seen.too_busy = true,
+    }
+    Ok(())
+}
+
+/// How many bytes come back, without keeping them.
+async fn passed(stage: &Stage<'_>, sent: Sent) -> Option<u64> {
+    let mut conversation = stage.client.converse(sent).await.ok()?;
+    let mut bytes = 0;
+    while let Some(piece) = conversation.piece().await {
+        bytes += piece.ok()?.len() as u64;
+    }
+    Some(bytes)
+}
+
+/// Clients leave, before the head and in the middle of the body.
+pub(super) async fn cancel(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "clients leave while their calls are withheld".to_owned();
+    let name = names(stage.run.seed).one;
+    let service = open(stage, &name).await?;
+    register(stage, seen, &name, &service.url()).await?;
+    for (nth, about) in [(1, "head"), (2, "body")] {
+        if seen.silence.is_some() || seen.too_busy {
+            return Ok(());
+        }
+        let held = Released::default();
+        let hold = held.0.clone();
+        service.play(move |_| {
+            let body = Bytes::from_static(b"nobody reads this");
+            let mut parts = vec![Part::Wait(hold.clone()), Part::Data(body.clone())];
+            if nth == 2 {
+                parts.insert(0, Part::Data(body));
+                Reply {
+                    parts,
+                    ..Reply::default()
+                }
+            } else {
+                Reply::held(body, &hold)
+            }
+        });
+        let sent = Sent::new("GET", format!("/proxy/{name}/{about}"));
+        let client = stage.client.clone();
+        let (tell, mut told) = mpsc::channel(1);
+        let mut asking = JoinSet::new();
+        asking.spawn(async move {
+            if let Ok(mut conversation) = client.converse(sent).await {
+                let _ = conversation.piece().await;
+                let _ = tell.send(()).await;
+                std::future::pending::<()>().await;
+            }
+        });
+        if !asked(stage, seen, &service, nth).await? {
+            return Ok(());
+        }
+        if nth == 2 {
+            // A proxy that buffers gives no piece yet: that is another check's.
+            let came = stage.patiently(told.recv(), QUIET).await?;
+            if came != Waited::Done(Some(())) {
+                return Ok(());
+            }
+        }
+        asking.shutdown().await;
+        let call = service.newest().map(|newest| newest.exchange);
+        let ended = stage.journal.until(|all| {
+            all.iter()
+                .any(|x| Some(x.id) == call && x.ended.is_some())
+                .then_some(())
+        });
+        if meanwhile(stage, seen, about, ended).await?.is_none() {
+            return Ok(());
+        }
+        drop(held);
+    }
+    Ok(())
+}
+
+/// Services that refuse, reset, and break off in mid-body.
+pub(super) async fn faults(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "services that refuse, reset, and break off; then one that is well".to_owned();
+    let Names { one, other } = names(stage.run.seed);
+    let service = open(stage, &one).await?;
+    let quiet = ANSWER_QUIET;
+    let refusal = Refusal::reserve().map_err(|_| Trouble::TooBusy)?;
+    let url = refusal.url("").map_err(|_| Trouble::TooBusy)?;
+    register(stage, seen, &one, &service.url()).await?;
+    register(stage, seen, &other, &url).await?;
+    let call = |name: &str| Sent::new("GET", format!("/proxy/{name}/today"));
+    step(stage, seen, "refused", call(&other), None, quiet).await?;
+    service.play(|_| Reply::fault(Fault::Reset));
+    step(stage, seen, "reset", call(&one), Some(&service), quiet).await?;
+    let half = Bytes::from_static(b"half of it");
+    for (about, length) in [("cut", None), ("cut-of-length", Some(20))] {
+        let half = half.clone();
+        service.play(move |_| Reply {
+            parts: vec![Part::Data(half.clone()), Part::Break],
+            length,
+            ..Reply::default()
+        });
+        step(stage, seen, about, call(&one), Some(&service), quiet).await?;
+    }
+    service.play(|_| Reply::whole("well again"));
+    step(stage, seen, "afterwards", call(&one), Some(&service), quiet).await
+}
+
+/// A service that hangs before its head, and one whose body takes longer than
+/// the limit.
+pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "a service takes the request and says nothing; another's body is slow".to_owned();
+    let name = names(stage.run.seed).one;
+    let service = open(stage, &name).await?;
+    register(stage, seen, &name, &service.url()).await?;
+    if seen.silence.is_some() || seen.too_busy {
+        return Ok(());
+    }
+    let held = Hold::default();
+    let hold = held.clone();
+    service.play(move |received| {
+        if received.target.contains("hang") {
+            return Reply::fault(Fault::Hang);
+        }
+        let half = Bytes::from_static(b"half of it");
+        Reply {
+            parts: vec![
+                Part::Data(half.clone()),
+                Part::Wait(hold.clone()),
+                Part::Data(half),
+            ],
+            ..Reply::default()
+        }
+    });
+    let slow = async {
+        let sent = Sent::new("GET", format!("/proxy/{name}/slow"));
+        let got = match stage.client.converse(sent).await {
+            Ok(mut conversation) if conversation.status == 200 => {
+                let first = conversation.piece().await;
+                tokio::time::sleep(seen_limit(stage)).await;
+                held.release();
+                let mut whole = conversation.whole().await;
+                if let Some(Ok(first)) = first {
+                    whole.body.splice(0..0, first);
+                }
+                Ok(whole)
+            }
+            Ok(conversation) => {
+                held.release();
+                Ok(conversation.whole().await)
+            }
+            Err(unanswered) => Err(unanswered),
+        };
+        Carried {
+            about: "slow",
+            got: Some(got),
+            ..Carried::default()
+        }
+    };
+    let hanging = async {
+        let sent = Sent::new("GET", format!("/proxy/{name}/hang"));
+        stage.client.ask(sent).await
+    };
+    // Side by side; the one that hangs is waited for longest. A proxy that
+    // buffers waits for the end of the slow one, which comes soon enough.
+    let release = async {
+        tokio::time::sleep(4 * seen_limit(stage)).await;
+        held.release();
+        std::future::pending::<()>().await;
+    };
+    let both = async {
+        tokio::select! {
+            both = async { tokio::join!(slow, stage.patiently(hanging, NO_LIMIT_AFTER)) } => both,
+            () = release => unreachable!("it waits for ever"),
+        }
+    };
+    let (slow, hung) = both.await;
+    // A head that came too late may have run into the limit for want of time.
+    seen.too_busy |= matches!(&slow.got, Some(Ok(whole)) if whole.status == 504);
+    seen.carried.push(slow);
+    match hung? {
+        Waited::Done(got) => seen.carried.push(Carried {
+            about: "hang",
+            got: Some(got),
+            ..Carried::default()
+        }),
+        Waited::GaveUp(after) => {
+            seen.silence = Some(Silence {
+                question: Question::Hang("/hang"),
+                after,
+            });
+        }
+        Waited::TooBusy => seen.too_busy = true,
+    }
+    let _ = YOU;
+    Ok(())
+}
+
+/// Clearly longer than the program's limit.
+fn seen_limit(stage: &Stage<'_>) -> Duration {
+    stage.setting.upstream_timeout * 3 / 2
+}
