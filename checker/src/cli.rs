@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::author;
 use crate::compare;
+use crate::interrupt;
 use crate::progress::Progress;
 use crate::render::{self, Sheet};
 use crate::report::{Report, Verdict};
@@ -19,9 +20,6 @@ use crate::workshop::Workshop;
 
 /// Wrong use, or a fault that is not the learner's.
 const ERROR: u8 = 2;
-
-/// Ended by Ctrl-C, as shells have it.
-const INTERRUPTED: u8 = 130;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -132,7 +130,7 @@ pub fn main() -> ExitCode {
             .build();
         let outcome = match runtime {
             Ok(runtime) => {
-                let outcome = runtime.block_on(until_interrupted(run(&cli)));
+                let outcome = runtime.block_on(run(&cli));
                 runtime.shutdown_timeout(Duration::from_secs(1));
                 outcome
             }
@@ -146,19 +144,15 @@ pub fn main() -> ExitCode {
     ExitCode::from(outcome.unwrap_or(ERROR))
 }
 
-/// On Ctrl-C everything is dropped, and with it every program ended.
-async fn until_interrupted(work: impl Future<Output = anyhow::Result<u8>>) -> anyhow::Result<u8> {
-    tokio::select! {
-        outcome = work => outcome,
-        _ = tokio::signal::ctrl_c() => {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-            let _ = writeln!(std::io::stderr(), "stopped");
-            Ok(INTERRUPTED)
-        }
+async fn run(cli: &Cli) -> anyhow::Result<u8> {
+    match cli.command {
+        // What a soak has counted so far is worth telling.
+        Command::Author(author::Command::Soak(_)) => obey(cli).await,
+        _ => interrupt::unless_interrupted(obey(cli)).await,
     }
 }
 
-async fn run(cli: &Cli) -> anyhow::Result<u8> {
+async fn obey(cli: &Cli) -> anyhow::Result<u8> {
     let here = match &cli.workshop {
         Some(folder) => folder
             .canonicalize()

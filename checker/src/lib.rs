@@ -18,6 +18,7 @@ pub mod compile;
 pub mod contract;
 pub mod diagnosis;
 pub mod exercises;
+pub mod interrupt;
 pub mod judge;
 pub mod observation;
 pub mod probe;

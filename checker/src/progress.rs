@@ -72,6 +72,11 @@ impl Progress {
         }
     }
 
+    /// Whether anybody sees the line.
+    pub fn is_shown(&self) -> bool {
+        self.shown
+    }
+
     /// Redraws the line ten times a second, for as long as it is polled.
     pub async fn keep_drawing(&self) {
         if !self.shown {
@@ -112,7 +117,8 @@ impl Progress {
         }
     }
 
-    fn draw(&self, line: &str) {
+    /// Draws the line anew.
+    pub fn draw(&self, line: &str) {
         if !self.shown {
             return;
         }

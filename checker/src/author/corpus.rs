@@ -43,6 +43,16 @@ pub enum Score {
     Inconclusive,
 }
 
+impl Score {
+    /// Whether the checker said what is not so.
+    pub fn is_wrong(self) -> bool {
+        matches!(
+            self,
+            Self::FalsePass | Self::FalseFail | Self::WrongDiagnosis
+        )
+    }
+}
+
 impl Entry {
     /// How right a report about this program is.
     pub fn score(&self, report: &Report) -> Score {

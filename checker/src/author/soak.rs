@@ -1,6 +1,7 @@
 //! Grades the corpus again and again, on an idle machine or a busy one, and
 //! counts how often the checker is right.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::process::{Child, Command};
 
 use super::Say;
 use super::corpus::{self, Entry, Score};
+use crate::interrupt;
 use crate::progress::Progress;
 use crate::report::{Report, words};
 use crate::verify::{self, Prepared};
@@ -42,7 +44,7 @@ pub struct Options {
 
 /// Everything that was counted for one program.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tally {
+struct Tally {
     scores: Vec<Score>,
     times: Vec<Duration>,
     complaints: Vec<String>,
@@ -71,9 +73,10 @@ impl Load {
 }
 
 /// Builds every program of the corpus.
-pub(super) async fn prepared(
+async fn prepared(
     workshop: &Workshop,
     only: Option<&str>,
+    progress: &Progress,
     say: Say<'_>,
 ) -> anyhow::Result<Vec<(Entry, Prepared)>> {
     let entries: Vec<_> = corpus::all(workshop)?
@@ -87,19 +90,14 @@ pub(super) async fn prepared(
     say(&format!("building {} programs\n", entries.len()))?;
     let mut prepared = Vec::with_capacity(entries.len());
     for entry in entries {
-        let built = verify::prepare(
-            workshop,
-            &entry.exercise,
-            &entry.program,
-            &Progress::silent(),
-        )
-        .await?;
+        let built = verify::prepare(workshop, &entry.exercise, &entry.program, progress).await?;
         prepared.push((entry, built));
     }
     Ok(prepared)
 }
 
-/// Runs a soak; 0 where every verdict was right or inconclusive, else 1.
+/// Runs a soak; 0 where every verdict was right or inconclusive, else 1. Ctrl-C
+/// ends it early, with what was counted so far.
 ///
 /// # Errors
 /// Faults that are not the corpus's.
@@ -109,7 +107,13 @@ pub async fn run(
     keeper: &Path,
     say: Say<'_>,
 ) -> anyhow::Result<u8> {
-    let programs = Arc::new(prepared(workshop, options.only.as_deref(), say).await?);
+    let progress = Progress::on_stderr();
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::pin!(interrupted);
+    let programs = tokio::select! {
+        programs = prepared(workshop, options.only.as_deref(), &progress, say) => Arc::new(programs?),
+        _ = &mut interrupted => return Ok(interrupt::stopped()),
+    };
     if let Some(folder) = &options.keep {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
@@ -130,7 +134,22 @@ pub async fn run(
         }
     }))
     .buffer_unordered(options.jobs.max(1));
-    while let Some((index, report, took)) = graded.next().await {
+    let mut tick = tokio::time::interval(pace(&progress));
+    tick.tick().await;
+    let was_stopped = loop {
+        let (index, report, took) = tokio::select! {
+            // What ends at the same moment may have ended by it.
+            biased;
+            _ = &mut interrupted => break true,
+            _ = tick.tick() => {
+                tell(&progress, &standing(&tallies, options.runs, began.elapsed()));
+                continue;
+            }
+            next = graded.next() => match next {
+                Some(graded) => graded,
+                None => break false,
+            },
+        };
         let entry = &programs[index].0;
         let tally = &mut tallies[index];
         tally.times.push(took);
@@ -147,13 +166,13 @@ pub async fn run(
                     .with_context(|| format!("cannot write {}", file.display()))?;
             }
         }
-    }
+    };
     drop(graded);
     drop(load.0);
+    progress.clear();
     say(&table(&programs, &tallies))?;
     let all = || tallies.iter().flat_map(|tally| &tally.scores);
     let count = |score| all().filter(|s| **s == score).count();
-    let wrong = count(Score::FalsePass) + count(Score::FalseFail) + count(Score::WrongDiagnosis);
     say(&format!(
         "{} verdicts in {}, {} busy processes per core: {} right, {} false pass, {} false fail, {} wrong diagnosis, {} inconclusive\n",
         all().count(),
@@ -165,7 +184,57 @@ pub async fn run(
         count(Score::WrongDiagnosis),
         count(Score::Inconclusive),
     ))?;
-    Ok(u8::from(wrong > 0))
+    if was_stopped {
+        return Ok(interrupt::stopped());
+    }
+    Ok(u8::from(all().any(|score| score.is_wrong())))
+}
+
+/// How often to say how far it is.
+fn pace(progress: &Progress) -> Duration {
+    Duration::from_secs(if progress.is_shown() { 1 } else { 60 })
+}
+
+/// One line that is redrawn in a terminal, and a line of its own elsewhere.
+fn tell(progress: &Progress, line: &str) {
+    if progress.is_shown() {
+        progress.draw(line);
+    } else {
+        // Nothing can be done where standard error is gone.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+}
+
+/// `round 3 of 10: 251 of 1200 verdicts, 1 wrong, 2 inconclusive, about 12m left`
+fn standing(tallies: &[Tally], runs: u32, elapsed: Duration) -> String {
+    let scores = || tallies.iter().flat_map(|tally| &tally.scores);
+    let (done, all) = (scores().count(), tallies.len() * runs as usize);
+    let round = (done / tallies.len() + 1).min(runs as usize);
+    let wrong = scores().filter(|score| score.is_wrong()).count();
+    let undecided = scores()
+        .filter(|score| **score == Score::Inconclusive)
+        .count();
+    let left = match done {
+        0 => String::new(),
+        _ => format!(
+            ", about {} left",
+            whole(elapsed / done as u32 * (all - done) as u32)
+        ),
+    };
+    format!(
+        "round {round} of {runs}: {done} of {all} verdicts, {wrong} wrong, {undecided} inconclusive{left}"
+    )
+}
+
+/// To the minute, or to the second where there is less than one: `1h 4m`, `30s`.
+fn whole(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let rounded = if seconds < 60 {
+        seconds
+    } else {
+        seconds - seconds % 60
+    };
+    humantime::format_duration(Duration::from_secs(rounded)).to_string()
 }
 
 fn complaint(report: &anyhow::Result<Report>) -> String {
@@ -229,4 +298,35 @@ pub(super) fn quantile(times: &[Duration], share: f64) -> Duration {
         .get(index.clamp(1, sorted.len().max(1)) - 1)
         .copied()
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_standing_names_the_round_and_what_is_left() {
+        let tally = |scores: &[Score]| Tally {
+            scores: scores.to_vec(),
+            ..Tally::default()
+        };
+        let none = [tally(&[]), tally(&[])];
+        assert_eq!(
+            standing(&none, 3, Duration::ZERO),
+            "round 1 of 3: 0 of 6 verdicts, 0 wrong, 0 inconclusive"
+        );
+        let some = [
+            tally(&[Score::Right, Score::FalseFail]),
+            tally(&[Score::Inconclusive]),
+        ];
+        assert_eq!(
+            standing(&some, 3, Duration::from_secs(65)),
+            "round 2 of 3: 3 of 6 verdicts, 1 wrong, 1 inconclusive, about 1m left"
+        );
+        let all = [tally(&[Score::Right; 3]), tally(&[Score::Right; 3])];
+        assert_eq!(
+            standing(&all, 3, Duration::from_secs(65)),
+            "round 3 of 3: 6 of 6 verdicts, 0 wrong, 0 inconclusive, about 0s left"
+        );
+    }
 }

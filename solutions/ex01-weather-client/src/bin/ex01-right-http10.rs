@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Reads one request, answers it and hangs up. Everybody else waits meanwhile.
+/// Reads one request, answers it and hangs up. Other clients have threads of their own.
 fn serve(mut client: TcpStream, weather: &WeatherService) -> io::Result<()> {
     client.set_read_timeout(Some(PATIENCE))?;
     client.set_write_timeout(Some(PATIENCE))?;
