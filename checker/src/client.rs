@@ -2,9 +2,12 @@
 
 mod conversation;
 
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,6 +17,8 @@ use hyper::header::{CONNECTION, HOST};
 use hyper_util::rt::TokioIo;
 use mock_services::exchange::Ending;
 use mock_services::journal::{Entry, Journal};
+use socket2::{Domain, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 pub use conversation::{Conversation, Sending, Sent, Unanswered, Whole};
@@ -30,6 +35,88 @@ pub struct Client {
     address: SocketAddr,
     journal: Journal,
     connections: Arc<AtomicU32>,
+}
+
+/// A request that has been sent.
+#[derive(Debug)]
+pub struct Asked {
+    path: String,
+    entry: Entry,
+    stream: std::io::Result<Spoken<std::net::TcpStream>>,
+    late: Duration,
+}
+
+/// Connects and says `request`, both without waiting. On loopback the kernel does
+/// both at once, whatever the program does, unless its queue of connections is
+/// full; then the request has not been spoken yet.
+///
+/// # Errors
+/// Where the connection is refused.
+pub fn speak(address: SocketAddr, request: &[u8]) -> std::io::Result<Spoken<std::net::TcpStream>> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if let Err(error) = socket.connect(&address.into()) {
+        // In progress, in the words of Unix and of Windows.
+        let in_progress = error.kind() == std::io::ErrorKind::WouldBlock
+            || cfg!(unix) && error.raw_os_error().is_some_and(|code| code == IN_PROGRESS);
+        if !in_progress {
+            return Err(error);
+        }
+    }
+    let mut stream = std::net::TcpStream::from(socket);
+    let spoken = matches!(stream.write(request), Ok(said) if said == request.len());
+    Ok(Spoken { stream, spoken })
+}
+
+/// `EINPROGRESS`
+const IN_PROGRESS: i32 = if cfg!(target_os = "linux") { 115 } else { 36 };
+
+/// A connection on which the request may have been spoken already: what hyper
+/// writes then is the same request again, and is left out.
+#[derive(Debug)]
+pub struct Spoken<S> {
+    /// The connection.
+    pub stream: S,
+    /// Whether the request has been spoken.
+    pub spoken: bool,
+}
+
+impl AsyncRead for Spoken<TcpStream> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Spoken<TcpStream> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        if self.spoken {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }
 
 /// What came of one request of ours.
@@ -84,18 +171,46 @@ impl Client {
 
     /// `GET path`, on a new connection, to the end of its body.
     pub async fn get(&self, path: &str) -> Answer {
+        self.answer(self.send(path)).await
+    }
+
+    /// Sends `GET path` on a new connection. When this returns, the request is
+    /// in the hands of the kernel: what is sent after it arrives after it, however
+    /// busy the machine.
+    pub fn send(&self, path: &str) -> Asked {
         let connection = self.next_connection();
-        let mut entry = self.journal.arrived(YOU, connection, format!("GET {path}"));
+        let entry = self.journal.arrived(YOU, connection, format!("GET {path}"));
+        let began = Instant::now();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
+            self.address
+        );
+        let stream = speak(self.address, request.as_bytes());
+        Asked {
+            path: path.to_owned(),
+            entry,
+            stream,
+            late: began.elapsed(),
+        }
+    }
+
+    /// What comes of a request that has been sent.
+    pub async fn answer(&self, sent: Asked) -> Answer {
+        let Asked {
+            path,
+            mut entry,
+            stream,
+            late,
+        } = sent;
         let exchange = entry.id();
-        let mut late = Duration::ZERO;
-        let reply = self.exchange(path, &mut entry, &mut late).await;
+        let reply = self.exchange(&path, stream, &mut entry).await;
         entry.end(match reply {
             Ok(_) => Ending::Answered,
             Err(_) => Ending::Cut,
         });
         Answer {
             exchange,
-            path: path.to_owned(),
+            path,
             reply,
             late,
         }
@@ -108,14 +223,18 @@ impl Client {
     async fn exchange(
         &self,
         path: &str,
+        stream: std::io::Result<Spoken<std::net::TcpStream>>,
         entry: &mut Entry,
-        late: &mut Duration,
     ) -> Result<Reply, NoReply> {
-        let began = Instant::now();
-        let stream = TcpStream::connect(self.address)
-            .await
-            .map_err(|_| NoReply::Refused)?;
-        let _ = stream.set_nodelay(true);
+        let Spoken { stream, spoken } = stream.map_err(|_| NoReply::Refused)?;
+        let stream = TcpStream::from_std(stream).map_err(|_| NoReply::Refused)?;
+        if !spoken {
+            let connected = stream.writable().await;
+            if connected.is_err() || !matches!(stream.take_error(), Ok(None)) {
+                return Err(NoReply::Refused);
+            }
+        }
+        let stream = Spoken { stream, spoken };
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|_| NoReply::Closed)?;
@@ -144,7 +263,6 @@ impl Client {
         };
         tokio::pin!(conversation);
         tokio::pin!(connection);
-        *late = began.elapsed();
         tokio::select! {
             biased;
             reply = &mut conversation => reply,

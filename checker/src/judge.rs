@@ -285,6 +285,17 @@ fn one_plain(
         Err(why) => return Some(no_reply(answer, why)),
     };
     if reply.status != 200 {
+        if let Some(route) = contract.asks.first()
+            && seen.asked(route).next().is_none()
+        {
+            return Some(not_asked(
+                contract,
+                seen,
+                answer,
+                &format!("{}: {}", reply.status, reply.body),
+                route,
+            ));
+        }
         return Some(
             Fault::new(
                 Diagnosis::WrongStatus,
@@ -307,6 +318,9 @@ fn one_plain(
             [one] if contract.reads.contains(route) => readings.push(weather.reading(one.id)),
             [_] => {}
             [_, second, ..] => {
+                if let Some(unasked) = unasked(contract, seen, route) {
+                    return Some(unasked);
+                }
                 return Some(
                     Fault::new(
                         Diagnosis::AskedTwice,
@@ -327,6 +341,37 @@ fn one_plain(
     }
     let right = (contract.body)(&readings);
     (!(contract.same)(&right, &reply.body)).then(|| wrong_body(ours, &right, &reply.body, evidence))
+}
+
+/// A call that was made while nobody was asking: whoever makes those does not
+/// ask on behalf of a client.
+fn unasked(contract: &Contract, seen: &Observation, route: &str) -> Option<Fault> {
+    let clients: Vec<_> = seen
+        .exchanges
+        .iter()
+        .filter(|x| x.service == YOU && route_of(x) == contract.route)
+        .collect();
+    let call = seen.asked(route).find(|call| {
+        clients
+            .iter()
+            .all(|x| call.arrived < x.arrived || x.ended.is_some_and(|ended| call.arrived > ended))
+    })?;
+    Some(
+        Fault::new(
+            Diagnosis::NotAsked,
+            format!(
+                "{} was asked `{}` at a time when no client was asking for anything.",
+                service_first(route),
+                call.request
+            ),
+            format!(
+                "Ask {} when a client asks, and answer with what it says: what was fetched before \
+                 is old.",
+                service_of(route)
+            ),
+        )
+        .proved_by([call.id]),
+    )
 }
 
 fn wrong_body(ours: &Exchange, right: &str, body: &str, evidence: Vec<u32>) -> Fault {
@@ -371,9 +416,14 @@ fn not_asked(
         Diagnosis::NotAsked,
         observed,
         format!(
-            "Ask {} for every request, and answer with what it says. Is there a cache, a \
-             constant, or a call whose future nobody awaits?",
-            service_of(route)
+            "Ask {} for every request, at the address in {}, and answer with what it says. Is there \
+             a cache, a constant, or a call whose future nobody awaits?",
+            service_of(route),
+            match route {
+                "/auth" => "AUTH_URL",
+                "/services" => "DISCOVERY_URL",
+                _ => "WEATHER_URL",
+            }
         ),
     )
     .proved_by([answer.exchange])
@@ -571,6 +621,14 @@ fn clients(
                 .proved_by(calls),
             );
         }
+    }
+    if met.reached == 0
+        && let Some((_, answer)) = seen.answers.first()
+        && let Ok(reply) = &answer.reply
+    {
+        let first = contract.asks.first().unwrap_or(&contract.route);
+        let said = format!("{}: {}", reply.status, reply.body);
+        return Some(not_asked(contract, seen, answer, &said, first));
     }
     if let Waited::GaveUp(after) = met.waited {
         return Some(

@@ -162,7 +162,11 @@ pub async fn together(
     let hold = Hold::default();
     let held = hold.clone();
     stage.play(move |_| Treatment::held(&held));
-    let mut asking = crowd(contract, stage, clients);
+    // In one go, with `/healthz` in their midst: however late this machine lets
+    // anybody run, some clients have been there before it.
+    let mut asking = crowd(contract, stage, clients / 2);
+    let mut in_their_midst = Some(stage.ask_health());
+    crowd_into(&mut asking, contract, stage, clients - clients / 2);
     let in_flight = |exchanges: &[Exchange]| {
         contract
             .asks
@@ -184,9 +188,15 @@ pub async fn together(
         let mut over = None;
         tokio::pin!(waiting);
         loop {
+            let asked = in_their_midst.take();
             let health = async move {
-                tokio::time::sleep(pause).await;
-                stage.health().await
+                match asked {
+                    Some(asked) => stage.health_of(asked).await,
+                    None => {
+                        tokio::time::sleep(pause).await;
+                        stage.health().await
+                    }
+                }
             };
             tokio::pin!(health);
             // Whoever has been asked is waited for: a late answer is evidence.
@@ -402,12 +412,17 @@ pub async fn ask(
 /// Clients that ask at once, each on a connection of its own.
 pub fn crowd(contract: &Contract, stage: &Stage<'_>, clients: usize) -> JoinSet<Answer> {
     let mut asking = JoinSet::new();
-    for _ in 0..clients {
-        let client = stage.client.clone();
-        let target = contract.target(&stage.run.keys);
-        asking.spawn(async move { client.get(&target).await });
-    }
+    crowd_into(&mut asking, contract, stage, clients);
     asking
+}
+
+/// More of them. Their requests have been sent when this returns.
+fn crowd_into(asking: &mut JoinSet<Answer>, contract: &Contract, stage: &Stage<'_>, more: usize) {
+    for _ in 0..more {
+        let client = stage.client.clone();
+        let sent = client.send(&contract.target(&stage.run.keys));
+        asking.spawn(async move { client.answer(sent).await });
+    }
 }
 
 /// How many calls of a route are under way at the services.

@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::client::{Client, NoReply, YOU};
+use crate::client::{Client, NoReply, Spoken, YOU, speak};
 use crate::program::{Activity, Captured, Exit, Launch, Limits, Program, StartError, Watcher};
 use crate::run::Run;
 use services::Services;
@@ -473,8 +473,17 @@ impl<'run> Stage<'run> {
     /// # Errors
     /// Where the program ends meanwhile.
     pub async fn health(&self) -> Result<Health, Trouble> {
+        let asked = self.ask_health();
+        self.health_of(asked).await
+    }
+
+    /// What comes of a `/healthz` that has been asked. See [`Stage::health`].
+    ///
+    /// # Errors
+    /// Where the program ends meanwhile.
+    pub async fn health_of(&self, asked: std::io::Result<Asking>) -> Result<Health, Trouble> {
         let mut exit = self.program.exit();
-        let Ok((mut told, late)) = self.ask_health() else {
+        let Ok(Asking { mut told, late }) = asked else {
             return Ok(Health::Broken);
         };
         tokio::select! {
@@ -492,19 +501,20 @@ impl<'run> Stage<'run> {
     }
 
     /// Sends `GET /healthz`, and reads the head of its answer on another thread.
-    fn ask_health(&self) -> std::io::Result<(mpsc::UnboundedReceiver<Told>, JoinSet<()>)> {
+    /// When this returns, the request is in the hands of the kernel.
+    ///
+    /// # Errors
+    /// Where the program cannot be reached.
+    pub fn ask_health(&self) -> std::io::Result<Asking> {
         const WINDOW: Duration = Duration::from_millis(10);
         let mut entry = self
             .health_journal
             .arrived(YOU, 1, "GET /healthz".to_owned());
-        // On loopback the kernel connects at once, whatever the program does.
-        let mut stream = std::net::TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(WINDOW))?;
         let request = format!(
             "GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
             self.address
         );
-        stream.write_all(request.as_bytes())?;
+        let Spoken { mut stream, spoken } = speak(self.address, request.as_bytes())?;
         let watcher = self.program.watcher();
         let (tell, told) = mpsc::unbounded_channel();
         let mut reading = JoinSet::new();
@@ -513,13 +523,29 @@ impl<'run> Stage<'run> {
                 // Whoever listened may have gone.
                 let _ = tell.send(Told::Idle(after));
             };
+            let began = Instant::now();
+            while !spoken
+                && stream.write(request.as_bytes()).is_err()
+                && began.elapsed() < LONGEST_WAIT
+            {
+                std::thread::sleep(WINDOW);
+            }
+            let read = stream
+                .set_nonblocking(false)
+                .and_then(|()| stream.set_read_timeout(Some(WINDOW)));
+            if read.is_err() {
+                return;
+            }
             if let Some(status) = read_status(&mut stream, watcher, idle) {
                 entry.answered(status);
                 entry.end(Ending::Answered);
                 let _ = tell.send(Told::Answered(status));
             }
         });
-        Ok((told, reading))
+        Ok(Asking {
+            told,
+            late: reading,
+        })
     }
 
     /// Waits until the program has done all that it can do for now (for a
@@ -574,6 +600,13 @@ impl<'run> Stage<'run> {
             }
         }
     }
+}
+
+/// A `/healthz` under way.
+#[derive(Debug)]
+pub struct Asking {
+    told: mpsc::UnboundedReceiver<Told>,
+    late: JoinSet<()>,
 }
 
 /// What is told of `/healthz` while it is asked.

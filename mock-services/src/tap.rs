@@ -268,6 +268,7 @@ async fn exchange(
         rest: body.clone(),
         length: body.len(),
         delivery: treatment.delivery,
+        halved: false,
         pause: None,
         entry: Some(entry),
     };
@@ -340,6 +341,8 @@ struct Outgoing {
     rest: Bytes,
     length: usize,
     delivery: Delivery,
+    /// Whether half of it has gone out, where that is all that will.
+    halved: bool,
     pause: Option<Pin<Box<Sleep>>>,
     entry: Option<Entry>,
 }
@@ -369,18 +372,23 @@ impl Body for Outgoing {
             ready!(pause.as_mut().poll(context));
             self.pause = None;
         }
-        let half = self.length.div_ceil(2);
-        let started = self.rest.len() < self.length;
+        // Never the whole body, even where that is one byte long.
+        let half = self.length / 2;
         let chunk = match self.delivery {
-            Delivery::Cut if started => {
+            Delivery::Cut | Delivery::HangInBody if !self.halved => {
+                self.halved = true;
+                self.breathe(Duration::from_millis(1));
+                if half == 0 {
+                    // The head goes out while it is awaited.
+                    return self.poll_frame(context);
+                }
+                self.rest.split_to(half)
+            }
+            Delivery::Cut => {
                 self.end(Ending::Cut);
                 return Poll::Ready(Some(Err(Broken)));
             }
-            Delivery::HangInBody if started => return Poll::Pending,
-            Delivery::Cut | Delivery::HangInBody => {
-                self.breathe(Duration::from_millis(1));
-                self.rest.split_to(half)
-            }
+            Delivery::HangInBody => return Poll::Pending,
             Delivery::Dribble(pause) if !self.rest.is_empty() => {
                 self.breathe(pause);
                 self.rest.split_to(1)

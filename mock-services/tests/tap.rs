@@ -220,7 +220,7 @@ async fn a_refusal_refuses() {
 #[tokio::test]
 async fn auth_says_yes_to_its_key_whatever_is_in_it_and_no_with_status_200() {
     let key = "a&b=c %ü";
-    let service = AuthService::serve(key).await;
+    let service = AuthService::serve([key.to_owned()]).await;
     let journal = Journal::new(Clock::start(), Ids::default());
     let behind = Behind {
         service: "auth".to_owned(),
@@ -236,4 +236,23 @@ async fn auth_says_yes_to_its_key_whatever_is_in_it_and_no_with_status_200() {
     );
     let no = get(&tap, "/auth?key=a").await;
     assert!(no.starts_with("HTTP/1.1 200") && no.ends_with('0'), "{no}");
+}
+
+#[tokio::test]
+async fn a_body_of_one_byte_is_cut_and_hangs_before_it() {
+    let service = AuthService::serve(["k".to_owned()]).await;
+    let journal = Journal::new(Clock::start(), Ids::default());
+    let behind = Behind {
+        service: "auth".to_owned(),
+        mount: "/auth".to_owned(),
+        address: service.address(),
+        round_trip: Duration::ZERO,
+    };
+    let tap = Tap::open(behind, journal).await.expect("a port");
+    tap.play(|_| Treatment::delivery(Delivery::Cut));
+    let mut stream = connect(&tap).await;
+    send(&mut stream, "/auth?key=k").await;
+    let (text, _) = rest(&mut stream).await;
+    assert!(text.contains("content-length: 1\r\n"), "{text}");
+    assert!(text.ends_with("\r\n\r\n"), "{text}");
 }
