@@ -1,6 +1,7 @@
 //! Our own HTTP client: every request on a connection of its own, recorded.
 
 mod conversation;
+mod socket;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -17,11 +18,12 @@ use hyper::header::{CONNECTION, HOST};
 use hyper_util::rt::TokioIo;
 use mock_services::exchange::Ending;
 use mock_services::journal::{Entry, Journal};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 pub use conversation::{Conversation, Sending, Sent, Unanswered, Whole};
+pub use socket::{End, Frame, Heard, Said, Socket};
 
 /// What the journal calls the learner's program.
 pub const YOU: &str = "you";
@@ -53,7 +55,7 @@ pub struct Asked {
 /// # Errors
 /// Where the connection is refused.
 pub fn speak(address: SocketAddr, request: &[u8]) -> std::io::Result<Spoken<std::net::TcpStream>> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    let socket = socket2::Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
     if let Err(error) = socket.connect(&address.into()) {
@@ -214,6 +216,11 @@ impl Client {
             reply,
             late,
         }
+    }
+
+    /// The recording that it writes to.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     fn next_connection(&self) -> u32 {

@@ -43,6 +43,42 @@ pub enum Diagnosis {
     AskedBeforePermission,
     /// A body was collected whole before it was passed on.
     Buffered,
+    /// Others waited for a reader that did not read.
+    SlowReaderStallsAll,
+    /// Whatever a reader did not read was kept, without end.
+    UnboundedQueue,
+    /// One client's bad frame ended what others needed.
+    BadFrameKills,
+    /// People heard what was said in another room.
+    RoomsMixed,
+    /// Messages of one sender came in another order.
+    OrderLost,
+    /// A message came more than once.
+    Duplicated,
+    /// A message did not come to everybody.
+    NotDelivered,
+    /// A reader missed something and was not told.
+    SilentlyDropped,
+    /// What belonged to a client was kept after it had left.
+    LeaverKept,
+    /// A frame over the limit was taken.
+    OversizedAccepted,
+    /// A ping got no pong.
+    PingIgnored,
+    /// A close frame was not answered, or the connection stayed.
+    CloseIgnored,
+    /// The sender of a bad frame was not told.
+    BadFrameIgnored,
+    /// More than one connection led to the parent.
+    UpstreamPerBrowser,
+    /// It tried again and again without a pause.
+    ReconnectStorm,
+    /// It did not come back to the parent.
+    NoReconnect,
+    /// A viewer got old levels instead of the newest.
+    StaleQueue,
+    /// A newest level did not arrive.
+    LevelLost,
     /// A name that was re-pointed still led to the old place.
     StaleAddress,
     /// The method was not carried on.
@@ -81,7 +117,7 @@ pub enum Diagnosis {
 
 impl Diagnosis {
     /// Every diagnosis, deepest cause first.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 52] = [
         Self::NotCompiling,
         Self::NotListening,
         Self::Crashed,
@@ -99,6 +135,24 @@ impl Diagnosis {
         Self::FailOpen,
         Self::AskedBeforePermission,
         Self::Buffered,
+        Self::SlowReaderStallsAll,
+        Self::UnboundedQueue,
+        Self::BadFrameKills,
+        Self::RoomsMixed,
+        Self::OrderLost,
+        Self::Duplicated,
+        Self::NotDelivered,
+        Self::SilentlyDropped,
+        Self::LeaverKept,
+        Self::OversizedAccepted,
+        Self::PingIgnored,
+        Self::CloseIgnored,
+        Self::BadFrameIgnored,
+        Self::UpstreamPerBrowser,
+        Self::ReconnectStorm,
+        Self::NoReconnect,
+        Self::StaleQueue,
+        Self::LevelLost,
         Self::StaleAddress,
         Self::MethodLost,
         Self::PathMangled,
@@ -138,6 +192,24 @@ impl Diagnosis {
             Self::FailOpen => "fail-open",
             Self::AskedBeforePermission => "asked-before-permission",
             Self::Buffered => "buffered",
+            Self::SlowReaderStallsAll => "slow-reader-stalls-all",
+            Self::UnboundedQueue => "unbounded-queue",
+            Self::BadFrameKills => "bad-frame-kills",
+            Self::RoomsMixed => "rooms-mixed",
+            Self::OrderLost => "order-lost",
+            Self::Duplicated => "duplicated",
+            Self::NotDelivered => "not-delivered",
+            Self::SilentlyDropped => "silently-dropped",
+            Self::LeaverKept => "leaver-kept",
+            Self::OversizedAccepted => "oversized-accepted",
+            Self::PingIgnored => "ping-ignored",
+            Self::CloseIgnored => "close-ignored",
+            Self::BadFrameIgnored => "bad-frame-ignored",
+            Self::UpstreamPerBrowser => "upstream-per-browser",
+            Self::ReconnectStorm => "reconnect-storm",
+            Self::NoReconnect => "no-reconnect",
+            Self::StaleQueue => "stale-queue",
+            Self::LevelLost => "level-lost",
             Self::StaleAddress => "stale-address",
             Self::MethodLost => "method-lost",
             Self::PathMangled => "path-mangled",
@@ -178,6 +250,24 @@ impl Diagnosis {
             Self::FailOpen => "no answer was taken for a yes",
             Self::AskedBeforePermission => "it asked before it was allowed to",
             Self::Buffered => "bodies are collected instead of streamed",
+            Self::SlowReaderStallsAll => "one slow reader stops all the others",
+            Self::UnboundedQueue => "what nobody reads piles up",
+            Self::BadFrameKills => "one bad frame breaks more than itself",
+            Self::RoomsMixed => "rooms are not apart",
+            Self::OrderLost => "messages overtake each other",
+            Self::Duplicated => "a message came twice",
+            Self::NotDelivered => "a message did not come to everybody",
+            Self::SilentlyDropped => "somebody missed something and was not told",
+            Self::LeaverKept => "clients that have left are still kept",
+            Self::OversizedAccepted => "a frame over the limit was taken",
+            Self::PingIgnored => "a ping got no pong",
+            Self::CloseIgnored => "a goodbye was not answered",
+            Self::BadFrameIgnored => "the sender of a bad frame was not told",
+            Self::UpstreamPerBrowser => "every browser opens its own way to the parent",
+            Self::ReconnectStorm => "it tries again without a pause",
+            Self::NoReconnect => "it does not come back",
+            Self::StaleQueue => "a viewer gets old levels, not the newest",
+            Self::LevelLost => "a newest level never arrived",
             Self::StaleAddress => "a name still leads to the old place",
             Self::MethodLost => "the method is not the one that was sent",
             Self::PathMangled => "path or query are not the ones that were sent",

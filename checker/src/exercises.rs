@@ -4,6 +4,7 @@ mod ex01;
 mod ex02;
 mod ex03;
 mod ex04;
+mod ex05;
 
 use crate::diagnosis::Diagnosis;
 use crate::observation::Observation;
@@ -33,6 +34,8 @@ pub enum Graded {
     Ex03,
     /// Auth check.
     Ex04,
+    /// Chat.
+    Ex05,
 }
 
 impl Graded {
@@ -43,6 +46,7 @@ impl Graded {
             "ex02" => Some(Self::Ex02),
             "ex03" => Some(Self::Ex03),
             "ex04" => Some(Self::Ex04),
+            "ex05" => Some(Self::Ex05),
             _ => None,
         }
     }
@@ -54,6 +58,7 @@ impl Graded {
             Self::Ex02 => ex02::checks(),
             Self::Ex03 => ex03::checks(),
             Self::Ex04 => ex04::checks(),
+            Self::Ex05 => ex05::checks(),
         }
     }
 
@@ -63,6 +68,7 @@ impl Graded {
             Self::Ex01 | Self::Ex02 => Setting::default(),
             Self::Ex03 => ex03::setting(),
             Self::Ex04 => ex04::setting(bonus),
+            Self::Ex05 => ex05::setting(),
         }
     }
 
@@ -76,6 +82,7 @@ impl Graded {
             Self::Ex02 => ex02::grade(run, first).await,
             Self::Ex03 => ex03::grade(run, first).await,
             Self::Ex04 => ex04::grade(run, first, bonus).await,
+            Self::Ex05 => ex05::grade(run, first).await,
         }
     }
 

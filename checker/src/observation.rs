@@ -6,7 +6,7 @@ use mock_services::exchange::Exchange;
 use mock_services::moment::Moment;
 use mock_services::upstream::{Headers, Received};
 
-use crate::client::{Answer, Unanswered, Whole, YOU};
+use crate::client::{Answer, Heard, Unanswered, Whole, YOU};
 use crate::program::{Captured, Exit};
 use crate::stage::{Trouble, Waited};
 
@@ -23,6 +23,11 @@ pub struct Observation {
     pub silence: Option<Silence>,
     /// Requests through a proxy, and what came of them.
     pub carried: Vec<Carried>,
+    /// WebSockets of ours, and what they heard.
+    pub talks: Vec<Talk>,
+    /// Figures by name, in the order in which they were read; `None` where the
+    /// system does not say.
+    pub figures: Vec<(&'static str, Option<u64>)>,
     /// Bytes that were taken in while nobody read, by direction.
     pub unread: Vec<(&'static str, u64)>,
     /// Long bodies: how many bytes were sent, and how many came back whole.
@@ -50,6 +55,25 @@ pub struct Observation {
     pub left_behind: Vec<String>,
     /// Whether the machine was too busy for an answer.
     pub too_busy: bool,
+}
+
+/// A WebSocket of ours, and what it heard.
+#[derive(Clone, Debug, Default)]
+pub struct Talk {
+    /// What it is there for, in a word.
+    pub about: &'static str,
+    /// The room that it is in.
+    pub room: String,
+    /// The name that it goes by.
+    pub name: String,
+    /// The exchange's id.
+    pub exchange: u32,
+    /// Why it could not be opened.
+    pub refused: Option<String>,
+    /// The texts that it said.
+    pub said: Vec<String>,
+    /// What it heard.
+    pub heard: Heard,
 }
 
 /// A request through a proxy, and what came of it.
@@ -177,6 +201,12 @@ impl Observation {
         if let Some(call) = self.carried.last_mut() {
             call.answered = Some((status, body.to_vec()));
         }
+    }
+
+    /// A figure that was read.
+    pub fn figure(&self, name: &str) -> Option<u64> {
+        let (_, value) = self.figures.iter().find(|(other, _)| *other == name)?;
+        *value
     }
 
     /// Whether `/healthz` has answered whenever it was asked.

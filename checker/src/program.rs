@@ -224,6 +224,11 @@ impl Program {
         sight::figures(self.inner.root()?)
     }
 
+    /// How many sockets the tree holds. `None` where the system does not say.
+    pub fn sockets(&self) -> Option<usize> {
+        sight::sockets(self.inner.root()?)
+    }
+
     /// Where the tree listens for connections. `None` where the system does not say.
     pub fn listens_on(&self) -> Option<Vec<SocketAddr>> {
         sight::listens_on(self.inner.root()?)

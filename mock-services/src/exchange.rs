@@ -25,6 +25,31 @@ pub struct Exchange {
     pub status: Option<u16>,
     /// How it ended.
     pub ending: Ending,
+    /// What went over a WebSocket, once it was open. Frames that follow one
+    /// another closely are one mark, and after so many no more are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frames: Vec<Frames>,
+}
+
+/// Frames that went one way in close succession.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frames {
+    /// When the first of them passed.
+    pub at: Moment,
+    /// Which way.
+    pub way: Way,
+    /// How many they are.
+    pub count: u32,
+}
+
+/// Which way a frame went, as seen from whoever opened the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// It was sent.
+    Sent,
+    /// It was received.
+    Received,
 }
 
 /// How an exchange ended.

@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 
-use crate::exchange::{Ending, Exchange};
+use crate::exchange::{Ending, Exchange, Frames, Way};
 use crate::moment::Clock;
 
 /// Numbers that are unique within a run, however many journals it keeps.
@@ -58,6 +60,7 @@ impl Journal {
                 ended: None,
                 status: None,
                 ending: Ending::Open,
+                frames: Vec::new(),
             });
         });
         Entry {
@@ -137,6 +140,29 @@ impl Entry {
         self.journal.amend(self.id, |x| {
             x.answered.get_or_insert(now);
             x.status = Some(status);
+        });
+    }
+
+    /// Records that frames of a WebSocket have passed.
+    pub fn frames(&self, way: Way, count: u32) {
+        /// Closer than this is one mark.
+        const CLOSE: Duration = Duration::from_millis(4);
+        /// More marks than this cannot be told apart in a drawing.
+        const MOST: usize = 100;
+        let now = self.journal.clock.now();
+        self.journal.amend(self.id, |x| {
+            let room = x.frames.len() < MOST;
+            let last = x.frames.iter_mut().rev().find(|frames| frames.way == way);
+            match last {
+                Some(last) if now.since(last.at) < CLOSE => last.count += count,
+                _ if room => x.frames.push(Frames {
+                    at: now,
+                    way,
+                    count,
+                }),
+                Some(last) => last.count += count,
+                None => {}
+            }
         });
     }
 

@@ -30,9 +30,9 @@ pub struct Figures {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use elsewhere::{activity, event_loop, figures, listens_on};
+pub(super) use elsewhere::{activity, event_loop, figures, listens_on, sockets};
 #[cfg(target_os = "linux")]
-pub(super) use linux::{activity, event_loop, figures, listens_on};
+pub(super) use linux::{activity, event_loop, figures, listens_on, sockets};
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -93,6 +93,16 @@ mod linux {
                 Some("anon_inode:[eventpoll]" | "anon_inode:[io_uring]")
             )
         }))
+    }
+
+    pub(in crate::program) fn sockets(root: u32) -> Option<usize> {
+        let held = descriptors(&living(root)?)?;
+        let is_socket = |target: &&PathBuf| {
+            target
+                .to_str()
+                .is_some_and(|target| target.starts_with("socket:"))
+        };
+        Some(held.iter().filter(is_socket).count())
     }
 
     pub(in crate::program) fn figures(root: u32) -> Option<Figures> {
@@ -216,6 +226,10 @@ mod elsewhere {
     }
 
     pub(in crate::program) fn figures(_root: u32) -> Option<Figures> {
+        None
+    }
+
+    pub(in crate::program) fn sockets(_root: u32) -> Option<usize> {
         None
     }
 

@@ -1,0 +1,314 @@
+//! A WebSocket client of ours: it says what it is told to, and keeps what it
+//! hears, or reads nothing until it is told to.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, StreamExt as _};
+use mock_services::exchange::{Ending, Way};
+use mock_services::journal::Entry;
+use serde::Deserialize;
+use socket2::SockRef;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+use super::{Client, YOU};
+
+/// What a reader takes in that does not read.
+const BUFFER: u32 = 8 * 1024;
+
+/// Of a text, this much is kept.
+const KEPT: usize = 60;
+
+/// An open WebSocket. Dropping it closes the connection without a word.
+#[derive(Debug)]
+pub struct Socket {
+    write: Option<SplitSink<WebSocketStream<TcpStream>, Message>>,
+    read: Option<SplitStream<WebSocketStream<TcpStream>>>,
+    heard: Arc<Mutex<Heard>>,
+    entry: Arc<Mutex<Entry>>,
+    handle: std::net::TcpStream,
+    reading: JoinSet<()>,
+    client: Client,
+}
+
+/// What a socket has heard.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Heard {
+    /// Its frames, in order, without pings.
+    pub frames: Vec<Frame>,
+    /// How the connection ended; `None` while it is open.
+    pub end: Option<End>,
+}
+
+/// A frame that was heard.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Frame {
+    /// A text.
+    Text(Said),
+    /// Bytes, so many.
+    Binary(usize),
+    /// The answer to a ping.
+    Pong(Vec<u8>),
+}
+
+/// A text frame, and what it says where it is JSON.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Said {
+    /// The beginning of the frame.
+    pub raw: String,
+    /// `{"from": …}`
+    pub from: Option<String>,
+    /// The beginning of `{"text": …}`.
+    pub text: Option<String>,
+    /// How long that text is, in bytes.
+    pub length: usize,
+    /// `{"missed": …}`
+    pub missed: Option<u64>,
+    /// Whether it has an `error`.
+    pub error: bool,
+    /// `{"name": …}`
+    pub name: Option<String>,
+    /// `{"value": …}`
+    pub value: Option<f64>,
+}
+
+/// How a WebSocket ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With a close frame, and then the connection; the code, if there was one.
+    Closed(Option<u16>),
+    /// The connection ended without a close frame.
+    Vanished,
+    /// What came was no WebSocket.
+    Broken(String),
+}
+
+#[derive(Deserialize)]
+struct Json {
+    from: Option<serde_json::Value>,
+    text: Option<serde_json::Value>,
+    missed: Option<u64>,
+    error: Option<serde_json::Value>,
+    name: Option<serde_json::Value>,
+    value: Option<f64>,
+}
+
+impl Said {
+    /// What a text frame says.
+    pub fn from_text(raw: &str) -> Self {
+        let cut = |text: &str| text.chars().take(KEPT).collect::<String>();
+        let said = Self {
+            raw: cut(raw),
+            ..Self::default()
+        };
+        let Ok(json) = serde_json::from_str::<Json>(raw) else {
+            return said;
+        };
+        let string = |value: Option<serde_json::Value>| match value {
+            Some(serde_json::Value::String(text)) => Some(text),
+            _ => None,
+        };
+        let text = string(json.text);
+        Self {
+            from: string(json.from),
+            length: text.as_ref().map_or(0, String::len),
+            text: text.map(|text| cut(&text)),
+            missed: json.missed,
+            error: json.error.is_some(),
+            name: string(json.name),
+            value: json.value,
+            ..said
+        }
+    }
+}
+
+impl Client {
+    /// Opens a WebSocket at that target. It reads nothing before
+    /// [`Socket::listen`].
+    ///
+    /// # Errors
+    /// What came instead, in a few words: a status, or why there is none.
+    pub async fn open(&self, target: &str) -> Result<Socket, String> {
+        let shown = format!("WS {target}");
+        let mut entry = self.journal.arrived(YOU, self.next_connection(), shown);
+        let opened = async {
+            let socket = TcpSocket::new_v4().map_err(|error| error.to_string())?;
+            // The window is made from this: a reader that does not read is felt soon.
+            let _ = socket.set_recv_buffer_size(BUFFER);
+            let stream = socket
+                .connect(self.address)
+                .await
+                .map_err(|_| "the connection was refused".to_owned())?;
+            let _ = stream.set_nodelay(true);
+            let (stream, handle) = stream
+                .into_std()
+                .and_then(|stream| Ok((stream.try_clone()?, stream)))
+                .and_then(|(handle, stream)| Ok((TcpStream::from_std(stream)?, handle)))
+                .map_err(|error| error.to_string())?;
+            let mut config = WebSocketConfig::default();
+            config.read_buffer_size = 16 * 1024;
+            let url = format!("ws://{}{target}", self.address);
+            let (stream, _) = client_async_with_config(url, stream, Some(config))
+                .await
+                .map_err(|error| match error {
+                    Error::Http(response) => format!("status {}", response.status().as_u16()),
+                    Error::Io(_) => "the connection was closed".to_owned(),
+                    other => other.to_string(),
+                })?;
+            Ok::<_, String>((stream, handle))
+        };
+        match opened.await {
+            Ok((stream, handle)) => {
+                entry.answered(101);
+                let (write, read) = stream.split();
+                Ok(Socket {
+                    write: Some(write),
+                    read: Some(read),
+                    heard: Arc::default(),
+                    entry: Arc::new(Mutex::new(entry)),
+                    handle,
+                    reading: JoinSet::new(),
+                    client: self.clone(),
+                })
+            }
+            Err(why) => {
+                if let Some(status) = why.strip_prefix("status ").and_then(|s| s.parse().ok()) {
+                    entry.answered(status);
+                    entry.end(Ending::Answered);
+                } else {
+                    entry.end(Ending::Cut);
+                }
+                Err(why)
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Socket {
+    /// The exchange's id.
+    pub fn exchange(&self) -> u32 {
+        lock(&self.entry).id()
+    }
+
+    /// Starts to read, and goes on to the end.
+    pub fn listen(&mut self) {
+        let Some(mut read) = self.read.take() else {
+            return;
+        };
+        let heard = self.heard.clone();
+        let entry = self.entry.clone();
+        let client = self.client.clone();
+        self.reading.spawn(async move {
+            let mut code = None;
+            let mut closing = false;
+            loop {
+                let frame = match read.next().await {
+                    Some(Ok(Message::Text(text))) => Frame::Text(Said::from_text(&text)),
+                    Some(Ok(Message::Binary(bytes))) => Frame::Binary(bytes.len()),
+                    Some(Ok(Message::Pong(payload))) => Frame::Pong(payload.to_vec()),
+                    Some(Ok(Message::Close(frame))) => {
+                        closing = true;
+                        code = frame.map(|frame| u16::from(frame.code));
+                        continue;
+                    }
+                    Some(Ok(Message::Ping(_) | Message::Frame(_))) => continue,
+                    other => {
+                        let end = match other {
+                            None | Some(Err(Error::ConnectionClosed)) if closing => {
+                                End::Closed(code)
+                            }
+                            Some(Err(Error::Io(_))) | None if closing => End::Closed(code),
+                            Some(Err(
+                                error @ (Error::Protocol(_) | Error::Utf8(_) | Error::Capacity(_)),
+                            )) if !is_reset(&error) => End::Broken(error.to_string()),
+                            _ => End::Vanished,
+                        };
+                        let ending = match end {
+                            End::Closed(_) => Ending::Answered,
+                            _ => Ending::Cut,
+                        };
+                        lock(&entry).end(ending);
+                        lock(&heard).end = Some(end);
+                        client.journal.touch();
+                        return;
+                    }
+                };
+                lock(&entry).frames(Way::Received, 1);
+                lock(&heard).frames.push(frame);
+                client.journal.touch();
+            }
+        });
+    }
+
+    /// What it has heard so far.
+    pub fn heard(&self) -> Heard {
+        lock(&self.heard).clone()
+    }
+
+    /// Looks at what it has heard so far, without a copy.
+    pub fn look<T>(&self, look: impl FnOnce(&Heard) -> T) -> T {
+        look(&lock(&self.heard))
+    }
+
+    /// Sends a frame. Where the other side has gone, nothing happens: that shows
+    /// in what is heard.
+    pub async fn say(&mut self, frame: Message) {
+        if let Some(write) = &mut self.write {
+            lock(&self.entry).frames(Way::Sent, 1);
+            let _ = write.send(frame).await;
+        }
+    }
+
+    /// Sends frames in one go.
+    pub async fn say_all(&mut self, frames: Vec<Message>) {
+        if let Some(write) = &mut self.write {
+            lock(&self.entry).frames(Way::Sent, u32::try_from(frames.len()).unwrap_or(u32::MAX));
+            for frame in frames {
+                if write.feed(frame).await.is_err() {
+                    return;
+                }
+            }
+            let _ = write.flush().await;
+        }
+    }
+
+    /// Says goodbye, and waits for nothing.
+    pub async fn close(&mut self, code: u16) {
+        let frame = CloseFrame {
+            code: code.into(),
+            reason: "".into(),
+        };
+        self.say(Message::Close(Some(frame))).await;
+    }
+
+    /// Ends our half of the connection without a close frame.
+    pub fn hang_up(self) {
+        let _ = self.handle.shutdown(std::net::Shutdown::Write);
+        lock(&self.entry).end(Ending::Left);
+    }
+
+    /// Resets the connection.
+    pub fn reset(self) {
+        let _ = SockRef::from(&self.handle).set_linger(Some(Duration::ZERO));
+        lock(&self.entry).end(Ending::Left);
+    }
+}
+
+/// tungstenite calls a connection that ends without a close frame a breach of
+/// the protocol, which it is; we tell it from nonsense.
+fn is_reset(error: &Error) -> bool {
+    use tokio_tungstenite::tungstenite::error::ProtocolError;
+    matches!(
+        error,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
+    )
+}

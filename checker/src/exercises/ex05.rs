@@ -1,0 +1,289 @@
+//! ex05 Chat: fan-out and the slow reader.
+//!
+//! Clients of ours sit in rooms and talk. One of them stops reading: its window
+//! is small, so whatever the program has for it waits in the program. The others
+//! are sent the next messages only once they have all the last ones, so no right
+//! server ever has a reason to drop one of them.
+
+mod judgement;
+mod probes;
+
+use super::{Judged, telling_output};
+use crate::contract::Contract;
+use crate::judge::{self, Check};
+use crate::observation::Observation;
+use crate::probe::{observe, observe_from};
+use crate::run::Run;
+use crate::stage::{Place, Setting, Stage};
+
+/// For the ids of checks only: a chat has more than one route.
+const CONTRACT: Contract = Contract {
+    id: "ex05",
+    route: "/ws",
+    keyed: false,
+    asks: &[],
+    reads: &[],
+    body: |_| String::new(),
+    same: |_, _| true,
+};
+
+/// How the first stage is set.
+pub(super) fn setting() -> Setting {
+    Setting {
+        weather: Place::Absent,
+        ..Setting::default()
+    }
+}
+
+fn check(name: &str, title: &'static str, expected: &str) -> Check {
+    Check::new(&CONTRACT, name, title, expected)
+}
+
+pub(super) fn checks() -> Vec<Check> {
+    vec![
+        deliver(),
+        rooms(),
+        order(),
+        slow(),
+        bounded(),
+        told(),
+        frames(),
+        protocol(),
+        leavers(),
+        health(),
+        alive(),
+    ]
+}
+
+fn deliver() -> Check {
+    check(
+        "deliver",
+        "everybody in the room gets every message",
+        "{\"text\"} from one becomes {\"from\",\"text\"} to all in its room, the sender too, each once; GET / is a page, and no room or no name is a 400",
+    )
+}
+
+fn rooms() -> Check {
+    check(
+        "rooms",
+        "rooms are apart",
+        "nobody hears what was said in another room, however alike their names are",
+    )
+}
+
+fn order() -> Check {
+    check(
+        "order",
+        "each sender's messages keep their order",
+        "every reader gets the messages of one sender in the order in which they were sent, each once",
+    )
+}
+
+fn slow() -> Check {
+    check(
+        "slow",
+        "a reader that stops stops nobody else",
+        "while one of fifty clients reads nothing and 8 MiB go by, the others get theirs",
+    )
+}
+
+fn bounded() -> Check {
+    check(
+        "bounded",
+        "a reader that stops costs little memory",
+        "what waits for a reader that does not read is bounded",
+    )
+}
+
+fn told() -> Check {
+    check(
+        "told",
+        "a reader that missed something is told",
+        "a slow reader is dropped with close code 1008, or told {\"missed\": n} at the place of the gap; never silently",
+    )
+}
+
+fn frames() -> Check {
+    check(
+        "frames",
+        "a bad frame hurts nobody",
+        "what is no {\"text\"} gets {\"error\"}, and all connections go on; 32 KiB of text pass; a frame over 64 KiB ends its connection with code 1009",
+    )
+}
+
+fn protocol() -> Check {
+    check(
+        "protocol",
+        "pings and closes are answered",
+        "a ping gets a pong with the same payload; a close frame gets a close frame, and then the connection ends",
+    )
+}
+
+fn leavers() -> Check {
+    check(
+        "leavers",
+        "leavers are freed",
+        "after a thousand clients have come and gone (with a close frame, without, by a reset) the program holds no more connections than before",
+    )
+}
+
+fn health() -> Check {
+    check(
+        "health",
+        "/healthz answers while people talk",
+        "GET /healthz answers 200 at once, whatever is being said",
+    )
+}
+
+fn alive() -> Check {
+    check(
+        "alive",
+        "it stays up and leaves nothing behind",
+        "the program runs until it is told to stop, and takes what it started with it",
+    )
+}
+
+pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged> {
+    let setting = setting();
+    let (talk, ordered, stopped, bad, polite, gone, busy) = tokio::join!(
+        observe_from(
+            Some(first),
+            run,
+            "messages to arrive",
+            setting,
+            async |stage, seen| { probes::rooms(stage, seen).await }
+        ),
+        observe(run, "messages in order", setting, async |stage, seen| {
+            probes::order(stage, seen).await
+        }),
+        observe(
+            run,
+            "8 MiB to go by a reader that stands still",
+            setting,
+            async |stage, seen| { probes::slow_reader(stage, seen).await }
+        ),
+        observe(
+            run,
+            "answers to bad frames",
+            setting,
+            async |stage, seen| { probes::frames(stage, seen).await }
+        ),
+        observe(run, "pongs and closes", setting, async |stage, seen| {
+            probes::protocol(stage, seen).await
+        }),
+        observe(
+            run,
+            "a thousand clients to come and go",
+            setting,
+            async |stage, seen| { probes::leavers(stage, seen).await }
+        ),
+        observe(
+            run,
+            "/healthz while people talk",
+            setting,
+            async |stage, seen| { probes::health(stage, seen).await }
+        ),
+    );
+    let (talk, ordered, stopped, bad) = (talk?, ordered?, stopped?, bad?);
+    let (polite, gone, busy) = (polite?, gone?, busy?);
+
+    let deliver = deliver().judged(
+        judge::trouble(&talk, "while people talked")
+            .or_else(|| judgement::unopened(&talk))
+            .or_else(|| judgement::delivered(&talk))
+            .or_else(|| judgement::page(&talk)),
+        talk.was_too_busy(),
+        "each message came to each in its room, once",
+    );
+    let rooms = rooms().judged(
+        judgement::mixed(&talk),
+        talk.was_too_busy(),
+        "nothing came from another room",
+    );
+    let order = order().judged(
+        judge::trouble(&ordered, "while people talked")
+            .or_else(|| judgement::unopened(&ordered))
+            .or_else(|| judgement::ordered(&ordered)),
+        ordered.was_too_busy(),
+        "960 messages of 4 senders came to 6 readers in order, each once",
+    );
+    let stalled = judgement::stalled(&stopped);
+    let gap = stalled
+        .as_ref()
+        .and_then(|_| judgement::stalled_gap(&stopped));
+    let stuck = stalled.is_some();
+    let slow = slow().judged(
+        judge::trouble(&stopped, "while one client did not read")
+            .or_else(|| judgement::unopened(&stopped))
+            .or(stalled),
+        stopped.was_too_busy(),
+        "8,192 messages came to everybody else",
+    );
+    let before = "others have to keep flowing first: ex05/slow";
+    let (bounded, told) = if stuck {
+        (bounded().not_reached(before), told().not_reached(before))
+    } else {
+        (
+            bounded().judged(
+                judgement::unbounded(&stopped),
+                stopped.was_too_busy(),
+                judgement::memory(&stopped),
+            ),
+            told().judged(
+                judgement::untold(&stopped),
+                stopped.was_too_busy(),
+                judgement::how_told(&stopped),
+            ),
+        )
+    };
+    let frames = frames().judged(
+        judge::trouble(&bad, "after a bad frame")
+            .or_else(|| judgement::unopened(&bad))
+            .or_else(|| judgement::frames(&bad)),
+        bad.was_too_busy(),
+        "errors for the senders, and nobody else noticed",
+    );
+    let protocol = protocol().judged(
+        judge::trouble(&polite, "while clients said ping and goodbye")
+            .or_else(|| judgement::unopened(&polite))
+            .or_else(|| judgement::protocol(&polite)),
+        polite.was_too_busy(),
+        "pong, close, and the connection ended",
+    );
+    let leavers = leavers().judged(
+        judge::trouble(&gone, "while clients came and went").or_else(|| judgement::kept(&gone)),
+        gone.was_too_busy(),
+        judgement::freed(&gone),
+    );
+    let health = health().judged(
+        judge::trouble(&busy, "while people talked").or_else(|| judgement::health(&busy)),
+        busy.was_too_busy(),
+        "answered while 200 messages were on their way",
+    );
+    let all = [&talk, &ordered, &stopped, &bad, &polite, &gone, &busy];
+    let alive = alive().judged(judge::alive(all), false, "up to the end");
+    let few = |seen: &Observation| {
+        let mut seen = seen.clone();
+        // A thousand lanes show nothing that the first and last do not.
+        seen.exchanges.truncate(60);
+        seen
+    };
+    Ok(Judged {
+        output: telling_output(&all),
+        findings: vec![
+            deliver, rooms, order, slow, bounded, told, frames, protocol, leavers, health, alive,
+        ],
+        timelines: vec![
+            judge::timeline("ex05/deliver", &talk, None),
+            judge::timeline("ex05/rooms", &talk, None),
+            judge::timeline("ex05/order", &ordered, None),
+            judge::timeline("ex05/slow", &stopped, gap),
+            judge::timeline("ex05/bounded", &stopped, None),
+            judge::timeline("ex05/told", &stopped, None),
+            judge::timeline("ex05/frames", &bad, None),
+            judge::timeline("ex05/protocol", &polite, None),
+            judge::timeline("ex05/leavers", &few(&gone), None),
+            judge::timeline("ex05/health", &busy, None),
+        ],
+    })
+}

@@ -1,0 +1,613 @@
+//! What the chat is told, and who listens. None of this judges.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::client::{Frame, Socket};
+use crate::observation::{Observation, Question, Rendezvous, Talk};
+use crate::probe::note_health;
+use crate::stage::{ANSWER_QUIET, QUIET, Stage, Trouble, Waited};
+
+/// Bytes that go by a reader that does not read, at first.
+pub(super) const GO_BY: usize = 8 << 20;
+
+/// Bytes of the text of one of those messages.
+pub(super) const LONG: usize = 1024;
+
+/// After a reader has been given all of the first, so many times as much.
+pub(super) const AGAIN: usize = 3;
+
+/// A word that belongs to the run.
+fn word(stage: &Stage<'_>) -> String {
+    let mut drawn = fastrand::Rng::with_seed(stage.run.seed);
+    (0..6).map(|_| drawn.lowercase()).collect()
+}
+
+fn target(room: &str, name: &str) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("room", room)
+        .append_pair("name", name)
+        .finish();
+    // A space as `%20`: some read a query as a form, some do not.
+    format!("/ws?{}", query.replace('+', "%20"))
+}
+
+/// A client of ours, and what is known of it.
+struct Guest {
+    talk: Talk,
+    socket: Option<Socket>,
+}
+
+impl Guest {
+    async fn say(&mut self, text: String) {
+        if let Some(socket) = &mut self.socket {
+            socket.say(frame(&text)).await;
+        }
+        self.talk.said.push(text);
+    }
+
+    async fn say_all(&mut self, texts: Vec<String>) {
+        if let Some(socket) = &mut self.socket {
+            socket.say_all(texts.iter().map(|text| frame(text)).collect()).await;
+        }
+        self.talk.said.extend(texts);
+    }
+
+    fn texts(&self) -> usize {
+        self.look(|frame| matches!(frame, Frame::Text(_)))
+    }
+
+    fn look(&self, counts: impl Fn(&Frame) -> bool) -> usize {
+        self.socket.as_ref().map_or(0, |socket| {
+            socket.look(|heard| heard.frames.iter().filter(|frame| counts(frame)).count())
+        })
+    }
+
+    fn ended(&self) -> bool {
+        self.socket
+            .as_ref()
+            .is_none_or(|socket| socket.look(|heard| heard.end.is_some()))
+    }
+
+    fn done(self) -> Talk {
+        let mut talk = self.talk;
+        if let Some(socket) = &self.socket {
+            talk.heard = socket.heard();
+        }
+        talk
+    }
+}
+
+fn frame(text: &str) -> Message {
+    Message::text(json!({ "text": text }).to_string())
+}
+
+/// Opens a WebSocket. Where that fails, the guest is there without one.
+async fn join(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    about: &'static str,
+    room: &str,
+    name: &str,
+    listens: bool,
+) -> Result<Guest, Trouble> {
+    let mut talk = Talk {
+        about,
+        room: room.to_owned(),
+        name: name.to_owned(),
+        ..Talk::default()
+    };
+    let target = target(room, name);
+    let opening = stage.patiently(stage.client.open(&target), ANSWER_QUIET);
+    let socket = match opening.await? {
+        Waited::Done(Ok(mut socket)) => {
+            talk.exchange = socket.exchange();
+            if listens {
+                socket.listen();
+            }
+            Some(socket)
+        }
+        Waited::Done(Err(why)) => {
+            talk.refused = Some(why);
+            None
+        }
+        Waited::GaveUp(_) => {
+            talk.refused = Some("no answer".to_owned());
+            None
+        }
+        Waited::TooBusy => {
+            seen.too_busy = true;
+            None
+        }
+    };
+    Ok(Guest { talk, socket })
+}
+
+/// Waits for something to be heard. What comes of it is written down.
+async fn hear(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    about: &'static str,
+    guests: &[Guest],
+    heard: impl Fn(&[Guest]) -> bool,
+) -> Result<bool, Trouble> {
+    hear_within(stage, seen, about, guests, QUIET, heard).await
+}
+
+async fn hear_within(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    about: &'static str,
+    guests: &[Guest],
+    quiet: Duration,
+    heard: impl Fn(&[Guest]) -> bool,
+) -> Result<bool, Trouble> {
+    let waiting = stage.journal.until(|_| heard(guests).then_some(()));
+    let waited = stage.patiently(waiting, quiet).await?;
+    let done = waited == Waited::Done(());
+    // Only what failed is worth keeping: there are hundreds of these.
+    if !done || !seen.rendezvous.iter().any(|met| met.about == about) {
+        seen.rendezvous.push(Rendezvous {
+            about,
+            wanted: 1,
+            reached: done.into(),
+            waited,
+            released: stage.journal.clock().now(),
+        });
+    }
+    Ok(done)
+}
+
+fn leave(guests: Vec<Guest>, seen: &mut Observation) {
+    seen.talks.extend(guests.into_iter().map(Guest::done));
+}
+
+/// Rooms whose names are alike, and names that are not plain.
+pub(super) async fn rooms(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "people in rooms whose names are alike".to_owned();
+    let word = word(stage);
+    let capital = word[..1].to_uppercase() + &word[1..];
+    let longer = format!("{word}2");
+    let odd = format!("{word} & café/1");
+    let mut guests = Vec::new();
+    for (room, name) in [
+        (&word, "ann"),
+        (&word, "bob"),
+        (&word, "Zoë & co"),
+        (&longer, "ann"),
+        (&longer, "dan"),
+        (&capital, "eve"),
+        (&odd, "fay"),
+    ] {
+        guests.push(join(stage, seen, "talk", room, name, true).await?);
+    }
+    // An upgrade is answered before its handler runs: let all of them come in.
+    stage.idle().await;
+    for round in 0..2 {
+        for nth in 0..guests.len() {
+            let text = format!("{word}-{nth}-{round} \"quoted\" ünï");
+            guests[nth].say(text).await;
+        }
+        let wanted = |guests: &[Guest], guest: &Guest| {
+            (round + 1)
+                * guests
+                    .iter()
+                    .filter(|other| other.talk.room == guest.talk.room)
+                    .count()
+        };
+        let all = |guests: &[Guest]| {
+            guests
+                .iter()
+                .all(|guest| guest.ended() || guest.texts() >= wanted(guests, guest))
+        };
+        if !hear(stage, seen, "delivered", &guests, all).await? {
+            break;
+        }
+    }
+    // Whatever is still to come that should not.
+    stage.idle().await;
+    leave(guests, seen);
+    for target in ["/", "/ws?room=only", "/ws?name=only"] {
+        let answer = if target == "/" {
+            stage
+                .patiently(
+                    async {
+                        let answer = stage.client.get("/").await;
+                        answer.reply.map_or_else(
+                            |why| why.to_string(),
+                            |reply| match reply.body.to_lowercase() {
+                                body if body.contains("<html") || body.contains("<!doctype") => {
+                                    format!("status {} page", reply.status)
+                                }
+                                _ => format!("status {}", reply.status),
+                            },
+                        )
+                    },
+                    ANSWER_QUIET,
+                )
+                .await?
+        } else {
+            stage
+                .patiently(
+                    async {
+                        match stage.client.open(target).await {
+                            Ok(_) => "opened".to_owned(),
+                            Err(why) => why,
+                        }
+                    },
+                    ANSWER_QUIET,
+                )
+                .await?
+        };
+        if let Waited::Done(answer) = answer {
+            seen.talks.push(Talk {
+                about: "asked",
+                name: target.to_owned(),
+                refused: Some(answer),
+                ..Talk::default()
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Four senders at once, in bursts that any queue holds.
+pub(super) async fn order(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    const SENDERS: usize = 4;
+    const READERS: usize = 6;
+    const ROUNDS: usize = 20;
+    const BURST: usize = 12;
+    seen.title = "four people talk at once, six listen".to_owned();
+    let room = word(stage);
+    let mut guests = Vec::new();
+    for nth in 0..READERS {
+        let name = format!("guest{nth}");
+        guests.push(join(stage, seen, "order", &room, &name, true).await?);
+    }
+    stage.idle().await;
+    for round in 0..ROUNDS {
+        let sending = guests[..SENDERS].iter_mut().enumerate().map(|(nth, guest)| {
+            let texts = (0..BURST)
+                .map(|n| format!("{nth}:{}", round * BURST + n))
+                .collect();
+            guest.say_all(texts)
+        });
+        futures_util::future::join_all(sending).await;
+        let wanted = (round + 1) * BURST * SENDERS;
+        let all = |guests: &[Guest]| {
+            guests
+                .iter()
+                .all(|guest| guest.ended() || guest.texts() >= wanted)
+        };
+        if !hear(stage, seen, "delivered", &guests, all).await? {
+            break;
+        }
+    }
+    stage.idle().await;
+    leave(guests, seen);
+    Ok(())
+}
+
+/// One of fifty reads nothing while 8 MiB go by.
+pub(super) async fn slow_reader(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    const READERS: usize = 3;
+    const ELSEWHERE: usize = 45;
+    seen.title = "one of fifty clients reads nothing while 8 MiB go by".to_owned();
+    let room = word(stage);
+    let calm = format!("calm {room}");
+    let mut guests = vec![
+        join(stage, seen, "slow", &room, "slow", false).await?,
+        join(stage, seen, "speaker", &room, "speaker", true).await?,
+    ];
+    for nth in 0..READERS {
+        let name = format!("reader{nth}");
+        guests.push(join(stage, seen, "reader", &room, &name, true).await?);
+    }
+    for nth in 0..ELSEWHERE {
+        let name = format!("calm{nth}");
+        guests.push(join(stage, seen, "calm", &calm, &name, true).await?);
+    }
+    if guests.iter().any(|guest| guest.socket.is_none()) {
+        leave(guests, seen);
+        return Ok(());
+    }
+    stage.idle().await;
+    let memory = |stage: &Stage<'_>| stage.program.figures().map(|figures| figures.resident);
+    seen.figures.push(("before", memory(stage)));
+    let mut spoken = 0;
+    let flowing = go_by(stage, seen, &mut guests, &mut spoken, GO_BY).await?;
+    seen.figures.push(("after", memory(stage)));
+    if flowing {
+        listen_on(stage, seen, &mut guests, spoken).await?;
+        let whole = guests[0].texts() >= spoken && !guests[0].ended();
+        if whole {
+            // Everything had been kept for it. Is there a bound at all? Somebody
+            // who has not read at all comes in, and more goes by.
+            let mut late = join(stage, seen, "late", &room, "late", false).await?;
+            std::mem::swap(&mut guests[0], &mut late);
+            guests.push(late);
+            stage.idle().await;
+            let before = spoken;
+            go_by(stage, seen, &mut guests, &mut spoken, AGAIN * GO_BY).await?;
+            seen.figures.push(("later", memory(stage)));
+            let more = spoken - before;
+            listen_on(stage, seen, &mut guests, more).await?;
+        }
+    }
+    leave(guests, seen);
+    Ok(())
+}
+
+/// The speaker talks, a little at a time; everybody else hears it before it goes on.
+async fn go_by(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    guests: &mut [Guest],
+    spoken: &mut usize,
+    bytes: usize,
+) -> Result<bool, Trouble> {
+    const BURST: usize = 32;
+    let filling = ".".repeat(LONG);
+    for burst in 0..bytes / LONG / BURST {
+        let texts = (0..BURST)
+            .map(|_| {
+                let text = format!("{spoken}:{filling}");
+                *spoken += 1;
+                text
+            })
+            .collect::<Vec<_>>();
+        let frames = texts.iter().map(|text| frame(text)).collect();
+        if let Some(socket) = &mut guests[1].socket {
+            socket.say_all(frames).await;
+        }
+        let wanted = *spoken;
+        let in_the_room = |guest: &&Guest| matches!(guest.talk.about, "speaker" | "reader");
+        let heard = |guests: &[Guest]| {
+            guests
+                .iter()
+                .filter(in_the_room)
+                .all(|guest| guest.texts() >= wanted)
+        };
+        if !hear(stage, seen, "room", guests, heard).await? {
+            return Ok(false);
+        }
+        if burst % 32 == 0 {
+            let calm = guests
+                .iter()
+                .position(|guest| guest.talk.about == "calm")
+                .unwrap_or_default();
+            let before = guests[calm].texts();
+            guests[calm].say("all is calm".to_owned()).await;
+            let heard = |guests: &[Guest]| {
+                guests
+                    .iter()
+                    .filter(|guest| guest.talk.about == "calm")
+                    .all(|guest| guest.texts() > before)
+            };
+            if !hear(stage, seen, "elsewhere", guests, heard).await? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// The slow reader (the first) reads on, to the end of what there is for it; then
+/// one more message is said, so that whoever tells of gaps has occasion to.
+async fn listen_on(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    guests: &mut [Guest],
+    spoken: usize,
+) -> Result<(), Trouble> {
+    if let Some(socket) = &mut guests[0].socket {
+        socket.listen();
+    }
+    let all = |guests: &[Guest]| guests[0].ended() || guests[0].texts() >= spoken;
+    let waiting = stage.journal.until(|_| all(guests).then_some(()));
+    let read = stage.patiently(waiting, QUIET).await?;
+    seen.too_busy |= read == Waited::TooBusy;
+    if guests[0].ended() {
+        return Ok(());
+    }
+    guests[1].say("last words".to_owned()).await;
+    let last = |guests: &[Guest]| {
+        let is_last = |frame: &Frame| {
+            matches!(frame, Frame::Text(said) if said.text.as_deref() == Some("last words"))
+        };
+        guests[0].ended() || guests[0].look(is_last) > 0
+    };
+    hear(stage, seen, "last words", guests, last).await?;
+    Ok(())
+}
+
+/// Frames that are none of the contract's.
+pub(super) async fn frames(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "bad frames: no JSON, no text, bytes, too long".to_owned();
+    let room = word(stage);
+    let mut guests = vec![
+        join(stage, seen, "bad", &room, "bad", true).await?,
+        join(stage, seen, "good", &room, "good", true).await?,
+        join(stage, seen, "huge", &room, "huge", true).await?,
+    ];
+    stage.idle().await;
+    let errors = |guest: &Guest| guest.look(|f| matches!(f, Frame::Text(said) if said.error));
+    for (about, bad) in [
+        ("no JSON", Message::text("hello?")),
+        ("no text in it", Message::text(r#"{"txet": "hello?"}"#)),
+        ("a text that is a number", Message::text(r#"{"text": 7}"#)),
+        ("binary", Message::binary(&b"\x00\x01"[..])),
+    ] {
+        let before = errors(&guests[0]);
+        if let Some(socket) = &mut guests[0].socket {
+            socket.say(bad).await;
+        }
+        let told = |guests: &[Guest]| guests[0].ended() || errors(&guests[0]) > before;
+        if !hear(stage, seen, about, &guests, told).await? {
+            break;
+        }
+    }
+    // Both go on.
+    let both = |guests: &[Guest], text: &str| {
+        let said = |frame: &Frame| matches!(frame, Frame::Text(said) if said.text.as_deref().is_some_and(|t| t.starts_with(text)));
+        guests[..2].iter().all(|guest| guest.look(said) > 0)
+    };
+    guests[0].say("i am still here".to_owned()).await;
+    guests[1].say("so am i".to_owned()).await;
+    let go_on = |guests: &[Guest]| both(guests, "i am still here") && both(guests, "so am i");
+    hear(stage, seen, "go on", &guests, go_on).await?;
+    // 32 KiB pass.
+    let long = format!("long:{}", "x".repeat(32 * 1024 - 5));
+    guests[1].say(long).await;
+    hear(stage, seen, "32 KiB", &guests, |guests| both(guests, "long:")).await?;
+    // More than 64 KiB do not.
+    if let Some(socket) = &mut guests[2].socket {
+        socket.say(frame(&format!("huge:{}", "x".repeat(200 * 1024)))).await;
+    }
+    hear(stage, seen, "too long", &guests, |guests| guests[2].ended()).await?;
+    guests[1].say("after all".to_owned()).await;
+    hear(stage, seen, "after all", &guests, |guests| {
+        both(guests, "after all")
+    })
+    .await?;
+    leave(guests, seen);
+    Ok(())
+}
+
+/// Pings, and goodbyes with codes.
+pub(super) async fn protocol(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "a ping, and goodbyes".to_owned();
+    let room = word(stage);
+    let mut guests = vec![
+        join(stage, seen, "ping", &room, "ping", true).await?,
+        join(stage, seen, "close", &room, "close", true).await?,
+        join(stage, seen, "close-own", &room, "close-own", true).await?,
+    ];
+    stage.idle().await;
+    let payload = room.clone().into_bytes();
+    if let Some(socket) = &mut guests[0].socket {
+        socket.say(Message::Ping(payload.clone().into())).await;
+    }
+    let pong = |frame: &Frame| matches!(frame, Frame::Pong(bytes) if *bytes == payload);
+    hear(stage, seen, "pong", &guests, |guests| {
+        guests[0].look(pong) > 0
+    })
+    .await?;
+    for (nth, code) in [(1, 1000), (2, 4321)] {
+        if let Some(socket) = &mut guests[nth].socket {
+            socket.close(code).await;
+        }
+        let ended = |guests: &[Guest]| guests[nth].ended();
+        // A second's grace before the connection ends is fine.
+        hear_within(stage, seen, "closed", &guests, 6 * QUIET, ended).await?;
+    }
+    leave(guests, seen);
+    Ok(())
+}
+
+/// A thousand clients come and go, in every way there is.
+pub(super) async fn leavers(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    const VISITS: usize = 1000;
+    const AT_ONCE: usize = 25;
+    seen.title = "a thousand clients come and go".to_owned();
+    let room = word(stage);
+    let mut guests = vec![join(stage, seen, "stays", &room, "stays", true).await?];
+    let sockets = |stage: &Stage<'_>| stage.program.sockets().map(|n| n as u64);
+    // As many at once as there will be, so that what is needed anyhow is there.
+    visit(stage, &room, AT_ONCE).await?;
+    settle(stage, None).await;
+    seen.figures.push(("sockets before", sockets(stage)));
+    for _ in 0..VISITS / AT_ONCE {
+        visit(stage, &room, AT_ONCE).await?;
+    }
+    settle(stage, seen.figure("sockets before")).await;
+    seen.figures.push(("sockets after", sockets(stage)));
+    guests[0].say("where is everybody?".to_owned()).await;
+    hear(stage, seen, "stays", &guests, |guests| {
+        guests[0].look(|frame| {
+            matches!(frame, Frame::Text(said) if said.text.as_deref() == Some("where is everybody?"))
+        }) > 0
+    })
+    .await?;
+    leave(guests, seen);
+    Ok(())
+}
+
+/// So many clients at once; each leaves in a way of its own.
+async fn visit(stage: &Stage<'_>, room: &str, clients: usize) -> Result<(), Trouble> {
+    let mut visiting = JoinSet::new();
+    for nth in 0..clients {
+        let client = stage.client.clone();
+        let target = target(room, &format!("visitor{nth}"));
+        visiting.spawn(async move {
+            let Ok(mut socket) = client.open(&target).await else {
+                return;
+            };
+            match nth % 3 {
+                0 => {
+                    socket.listen();
+                    socket.close(1000).await;
+                    let ended = client
+                        .journal()
+                        .until(|_| socket.look(|heard| heard.end.is_some()).then_some(()));
+                    // Whoever does not answer is another check's.
+                    let _ = tokio::time::timeout(Duration::from_secs(1), ended).await;
+                }
+                1 => socket.hang_up(),
+                _ => socket.reset(),
+            }
+        });
+    }
+    let all = async { while visiting.join_next().await.is_some() {} };
+    stage.patiently(all, ANSWER_QUIET).await?;
+    Ok(())
+}
+
+/// Waits until the program holds no more sockets than it did, or has had long
+/// enough to let go of them.
+async fn settle(stage: &Stage<'_>, before: Option<u64>) {
+    /// A goodbye may take a while: until the other side has read it.
+    const LONG_ENOUGH: Duration = Duration::from_secs(6);
+    let began = Instant::now();
+    loop {
+        stage.idle().await;
+        let Some(now) = stage.program.sockets() else {
+            return;
+        };
+        let freed = before.is_none_or(|before| now as u64 <= before);
+        if freed || began.elapsed() > LONG_ENOUGH {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// People talk, and `/healthz` is asked in their midst.
+pub(super) async fn health(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "ten people talk at once, and /healthz is asked".to_owned();
+    let room = word(stage);
+    let mut guests = Vec::new();
+    for nth in 0..10 {
+        let name = format!("guest{nth}");
+        guests.push(join(stage, seen, "health", &room, &name, true).await?);
+    }
+    let mut late = JoinSet::new();
+    for _ in 0..2 {
+        let talking = guests.iter_mut().map(|guest| {
+            let texts = (0..10).map(|n| n.to_string()).collect();
+            guest.say_all(texts)
+        });
+        futures_util::future::join_all(talking).await;
+        let asked = stage.ask_health();
+        note_health(stage.health_of(asked).await?, seen, &mut late);
+        if !seen.health_is_fine() {
+            break;
+        }
+    }
+    let _ = Question::Plain;
+    leave(guests, seen);
+    Ok(())
+}
