@@ -5,6 +5,8 @@ mod ex02;
 mod ex03;
 mod ex04;
 mod ex05;
+mod ex06;
+mod guests;
 
 use crate::diagnosis::Diagnosis;
 use crate::observation::Observation;
@@ -36,6 +38,8 @@ pub enum Graded {
     Ex04,
     /// Chat.
     Ex05,
+    /// Noise gateway.
+    Ex06,
 }
 
 impl Graded {
@@ -47,6 +51,7 @@ impl Graded {
             "ex03" => Some(Self::Ex03),
             "ex04" => Some(Self::Ex04),
             "ex05" => Some(Self::Ex05),
+            "ex06" => Some(Self::Ex06),
             _ => None,
         }
     }
@@ -59,6 +64,7 @@ impl Graded {
             Self::Ex03 => ex03::checks(),
             Self::Ex04 => ex04::checks(),
             Self::Ex05 => ex05::checks(),
+            Self::Ex06 => ex06::checks(),
         }
     }
 
@@ -69,6 +75,7 @@ impl Graded {
             Self::Ex03 => ex03::setting(),
             Self::Ex04 => ex04::setting(bonus),
             Self::Ex05 => ex05::setting(),
+            Self::Ex06 => ex06::setting(),
         }
     }
 
@@ -83,6 +90,7 @@ impl Graded {
             Self::Ex03 => ex03::grade(run, first).await,
             Self::Ex04 => ex04::grade(run, first, bonus).await,
             Self::Ex05 => ex05::grade(run, first).await,
+            Self::Ex06 => ex06::grade(run, first).await,
         }
     }
 

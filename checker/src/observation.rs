@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mock_services::exchange::Exchange;
 use mock_services::moment::Moment;
+use mock_services::parent::Level;
 use mock_services::upstream::{Headers, Received};
 
 use crate::client::{Answer, Heard, Unanswered, Whole, YOU};
@@ -28,6 +29,10 @@ pub struct Observation {
     /// Figures by name, in the order in which they were read; `None` where the
     /// system does not say.
     pub figures: Vec<(&'static str, Option<u64>)>,
+    /// When the program came to the parent, while that ended every connection.
+    pub attempts: Vec<Moment>,
+    /// What came to the parent.
+    pub levels: Vec<Level>,
     /// Bytes that were taken in while nobody read, by direction.
     pub unread: Vec<(&'static str, u64)>,
     /// Long bodies: how many bytes were sent, and how many came back whole.

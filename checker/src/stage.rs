@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use mock_services::exchange::Ending;
 use mock_services::journal::Journal;
+use mock_services::parent::Parent;
 use mock_services::script::Asked;
 use mock_services::script::Treatment;
 use tokio::net::TcpStream;
@@ -40,6 +41,8 @@ pub struct Setting {
     /// A discovery that knows both. Where there is one, the program is not told
     /// where they are: it has to look them up.
     pub discovery: Place,
+    /// The parent hub, and after which time the program is told to try again.
+    pub parent: Option<Duration>,
 }
 
 /// Whether a service is there.
@@ -61,6 +64,7 @@ impl Default for Setting {
             weather: Place::Up,
             auth: Place::Absent,
             discovery: Place::Absent,
+            parent: None,
         }
     }
 }
@@ -292,6 +296,11 @@ impl<'run> Stage<'run> {
             let script = script.clone();
             tap.play(move |asked| script(asked));
         }
+    }
+
+    /// The parent hub, where the setting has one.
+    pub fn parent(&self) -> Option<&Parent> {
+        self.services.parent.as_ref()
     }
 
     /// Where the program listens.

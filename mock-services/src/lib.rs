@@ -16,6 +16,7 @@ pub mod discovery;
 pub mod exchange;
 pub mod journal;
 pub mod moment;
+pub mod parent;
 pub mod scene;
 pub mod script;
 pub mod tap;

@@ -41,6 +41,8 @@ pub struct Socket {
 pub struct Heard {
     /// Its frames, in order, without pings.
     pub frames: Vec<Frame>,
+    /// The code of a close frame that has come; `Some(None)` where it has none.
+    pub goodbye: Option<Option<u16>>,
     /// How the connection ended; `None` while it is open.
     pub end: Option<End>,
 }
@@ -134,12 +136,29 @@ impl Client {
     /// # Errors
     /// What came instead, in a few words: a status, or why there is none.
     pub async fn open(&self, target: &str) -> Result<Socket, String> {
+        self.open_as(target, false).await
+    }
+
+    /// The same, over a connection that holds little of what is not read.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    pub async fn open_narrow(&self, target: &str) -> Result<Socket, String> {
+        self.open_as(target, true).await
+    }
+
+    async fn open_as(&self, target: &str, narrow: bool) -> Result<Socket, String> {
         let shown = format!("WS {target}");
         let mut entry = self.journal.arrived(YOU, self.next_connection(), shown);
         let opened = async {
             let socket = TcpSocket::new_v4().map_err(|error| error.to_string())?;
-            // The window is made from this: a reader that does not read is felt soon.
-            let _ = socket.set_recv_buffer_size(BUFFER);
+            if narrow {
+                // Our window is made from this, and the other side's buffer from
+                // the size of our segments.
+                let _ = socket.set_recv_buffer_size(BUFFER);
+                #[cfg(unix)]
+                let _ = SockRef::from(&socket).set_tcp_mss(1000);
+            }
             let stream = socket
                 .connect(self.address)
                 .await
@@ -218,6 +237,8 @@ impl Socket {
                     Some(Ok(Message::Close(frame))) => {
                         closing = true;
                         code = frame.map(|frame| u16::from(frame.code));
+                        lock(&heard).goodbye = Some(code);
+                        client.journal.touch();
                         continue;
                     }
                     Some(Ok(Message::Ping(_) | Message::Frame(_))) => continue,

@@ -8,6 +8,8 @@
 mod judgement;
 mod probes;
 
+pub(super) use judgement::{health as health_fault, unopened};
+
 use super::{Judged, telling_output};
 use crate::contract::Contract;
 use crate::judge::{self, Check};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use mock_services::discovery::DiscoveryService;
 use mock_services::journal::Journal;
+use mock_services::parent::Parent;
 use mock_services::tap::{Behind, Refusal, Tap};
 use mock_services::{auth, discovery, weather};
 
@@ -21,6 +22,8 @@ pub(super) type Variables = Vec<(String, String)>;
 pub(super) struct Services {
     /// What the program talks to.
     pub(super) taps: Vec<Tap>,
+    /// The parent hub.
+    pub(super) parent: Option<Parent>,
     _refusals: Vec<Refusal>,
     _discovery: Option<DiscoveryService>,
 }
@@ -34,6 +37,7 @@ impl Services {
     ) -> anyhow::Result<(Self, Variables)> {
         let mut services = Self {
             taps: Vec::new(),
+            parent: None,
             _refusals: Vec::new(),
             _discovery: None,
         };
@@ -73,6 +77,12 @@ impl Services {
                 .await?;
             services._discovery = Some(service);
             told = vec![("DISCOVERY_URL", url)];
+        }
+        if let Some(again_after) = setting.parent {
+            let parent = Parent::open(journal.clone()).context(crate::run::NO_PORT)?;
+            told.push(("PARENT_WS", Some(parent.url())));
+            told.push(("RECONNECT_MS", Some(again_after.as_millis().to_string())));
+            services.parent = Some(parent);
         }
         let variables = told
             .into_iter()

@@ -205,13 +205,20 @@ pub(super) fn ordered(seen: &Observation) -> Option<Fault> {
                 .any(|other| other.from == said.from && other.text == said.text);
             let later = texts(reader).any(|other| {
                 other.from == said.from
-                    && other.text.as_deref().and_then(|t| t.split_once(':')).map(|t| t.1)
+                    && other
+                        .text
+                        .as_deref()
+                        .and_then(|t| t.split_once(':'))
+                        .map(|t| t.1)
                         == Some(wanted.to_string().as_str())
             });
             let (diagnosis, observed, next_step) = if earlier && number < *wanted {
                 (
                     Diagnosis::Duplicated,
-                    format!("Message {number} of `{from}` came to `{}` twice.", reader.name),
+                    format!(
+                        "Message {number} of `{from}` came to `{}` twice.",
+                        reader.name
+                    ),
                     "Send each message to each reader once.",
                 )
             } else if later {
@@ -405,7 +412,8 @@ pub(super) fn untold(seen: &Observation) -> Option<Fault> {
         }
     }
     let got = heard.len();
-    match &slow.heard.end {
+    let goodbye = slow.heard.goodbye.map(End::Closed);
+    match goodbye.as_ref().or(slow.heard.end.as_ref()) {
         Some(End::Closed(Some(1008))) => None,
         Some(End::Closed(code)) => silently(format!(
             "After {got} of {ALL} messages the slow reader's connection was closed, with {}.",
@@ -436,8 +444,8 @@ pub(super) fn how_told(seen: &Observation) -> String {
     let heard = numbers(slow);
     let missed: u64 = heard.iter().filter_map(|n| n.as_ref().err()).sum();
     let got = heard.iter().filter(|n| n.is_ok()).count();
-    match (&slow.heard.end, missed) {
-        (Some(End::Closed(_)), _) => {
+    match (&slow.heard.goodbye, missed) {
+        (Some(_), _) => {
             format!("it got {got} messages, and then close code 1008")
         }
         (_, 0) => format!("it got all {got} messages"),
@@ -453,7 +461,11 @@ pub(super) fn frames(seen: &Observation) -> Option<Fault> {
     if let Some((_, heard)) = [bad, good, huge]
         .into_iter()
         .flat_map(|talk| texts(talk).map(move |said| (talk, said)))
-        .find(|(_, said)| said.text.as_deref().is_some_and(|text| text.starts_with("huge:")))
+        .find(|(_, said)| {
+            said.text
+                .as_deref()
+                .is_some_and(|text| text.starts_with("huge:"))
+        })
     {
         return Some(
             Fault::new(
@@ -538,7 +550,8 @@ fn wrong_end(huge: &Talk) -> Option<&'static Rendezvous> {
         waited: Waited::GaveUp(QUIET),
         released: mock_services::moment::Moment::from_micros(0),
     };
-    match &huge.heard.end {
+    let goodbye = huge.heard.goodbye.map(End::Closed);
+    match goodbye.as_ref().or(huge.heard.end.as_ref()) {
         Some(End::Closed(Some(1009))) => None,
         // The reset of a connection with unread bytes may overtake a close frame.
         Some(End::Vanished) => None,
@@ -606,7 +619,10 @@ const SLACK: u64 = 10;
 
 /// Connections that were kept after their clients had left.
 pub(super) fn kept(seen: &Observation) -> Option<Fault> {
-    let (before, after) = (seen.figure("sockets before")?, seen.figure("sockets after")?);
+    let (before, after) = (
+        seen.figure("sockets before")?,
+        seen.figure("sockets after")?,
+    );
     if after > before + SLACK {
         return Some(Fault::new(
             Diagnosis::LeaverKept,

@@ -6,8 +6,9 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::client::{Frame, Socket};
-use crate::observation::{Observation, Question, Rendezvous, Talk};
+use crate::client::Frame;
+use crate::exercises::guests::{self, Guest, hear, hear_within, leave};
+use crate::observation::{Observation, Talk};
 use crate::probe::note_health;
 use crate::stage::{ANSWER_QUIET, QUIET, Stage, Trouble, Waited};
 
@@ -19,6 +20,34 @@ pub(super) const LONG: usize = 1024;
 
 /// After a reader has been given all of the first, so many times as much.
 pub(super) const AGAIN: usize = 3;
+
+fn frame(text: &str) -> Message {
+    Message::text(json!({ "text": text }).to_string())
+}
+
+/// What the contract calls a message.
+async fn say(guest: &mut Guest, text: String) {
+    guest.say(frame(&text)).await;
+    guest.talk.said.push(text);
+}
+
+async fn say_all(guest: &mut Guest, texts: Vec<String>) {
+    let frames = texts.iter().map(|text| frame(text)).collect();
+    guest.say_all(frames).await;
+    guest.talk.said.extend(texts);
+}
+
+async fn join(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    about: &'static str,
+    room: &str,
+    name: &str,
+    listens: bool,
+) -> Result<Guest, Trouble> {
+    let target = target(room, name);
+    guests::join(stage, seen, about, (room, name), &target, listens).await
+}
 
 /// A word that belongs to the run.
 fn word(stage: &Stage<'_>) -> String {
@@ -33,136 +62,6 @@ fn target(room: &str, name: &str) -> String {
         .finish();
     // A space as `%20`: some read a query as a form, some do not.
     format!("/ws?{}", query.replace('+', "%20"))
-}
-
-/// A client of ours, and what is known of it.
-struct Guest {
-    talk: Talk,
-    socket: Option<Socket>,
-}
-
-impl Guest {
-    async fn say(&mut self, text: String) {
-        if let Some(socket) = &mut self.socket {
-            socket.say(frame(&text)).await;
-        }
-        self.talk.said.push(text);
-    }
-
-    async fn say_all(&mut self, texts: Vec<String>) {
-        if let Some(socket) = &mut self.socket {
-            socket.say_all(texts.iter().map(|text| frame(text)).collect()).await;
-        }
-        self.talk.said.extend(texts);
-    }
-
-    fn texts(&self) -> usize {
-        self.look(|frame| matches!(frame, Frame::Text(_)))
-    }
-
-    fn look(&self, counts: impl Fn(&Frame) -> bool) -> usize {
-        self.socket.as_ref().map_or(0, |socket| {
-            socket.look(|heard| heard.frames.iter().filter(|frame| counts(frame)).count())
-        })
-    }
-
-    fn ended(&self) -> bool {
-        self.socket
-            .as_ref()
-            .is_none_or(|socket| socket.look(|heard| heard.end.is_some()))
-    }
-
-    fn done(self) -> Talk {
-        let mut talk = self.talk;
-        if let Some(socket) = &self.socket {
-            talk.heard = socket.heard();
-        }
-        talk
-    }
-}
-
-fn frame(text: &str) -> Message {
-    Message::text(json!({ "text": text }).to_string())
-}
-
-/// Opens a WebSocket. Where that fails, the guest is there without one.
-async fn join(
-    stage: &Stage<'_>,
-    seen: &mut Observation,
-    about: &'static str,
-    room: &str,
-    name: &str,
-    listens: bool,
-) -> Result<Guest, Trouble> {
-    let mut talk = Talk {
-        about,
-        room: room.to_owned(),
-        name: name.to_owned(),
-        ..Talk::default()
-    };
-    let target = target(room, name);
-    let opening = stage.patiently(stage.client.open(&target), ANSWER_QUIET);
-    let socket = match opening.await? {
-        Waited::Done(Ok(mut socket)) => {
-            talk.exchange = socket.exchange();
-            if listens {
-                socket.listen();
-            }
-            Some(socket)
-        }
-        Waited::Done(Err(why)) => {
-            talk.refused = Some(why);
-            None
-        }
-        Waited::GaveUp(_) => {
-            talk.refused = Some("no answer".to_owned());
-            None
-        }
-        Waited::TooBusy => {
-            seen.too_busy = true;
-            None
-        }
-    };
-    Ok(Guest { talk, socket })
-}
-
-/// Waits for something to be heard. What comes of it is written down.
-async fn hear(
-    stage: &Stage<'_>,
-    seen: &mut Observation,
-    about: &'static str,
-    guests: &[Guest],
-    heard: impl Fn(&[Guest]) -> bool,
-) -> Result<bool, Trouble> {
-    hear_within(stage, seen, about, guests, QUIET, heard).await
-}
-
-async fn hear_within(
-    stage: &Stage<'_>,
-    seen: &mut Observation,
-    about: &'static str,
-    guests: &[Guest],
-    quiet: Duration,
-    heard: impl Fn(&[Guest]) -> bool,
-) -> Result<bool, Trouble> {
-    let waiting = stage.journal.until(|_| heard(guests).then_some(()));
-    let waited = stage.patiently(waiting, quiet).await?;
-    let done = waited == Waited::Done(());
-    // Only what failed is worth keeping: there are hundreds of these.
-    if !done || !seen.rendezvous.iter().any(|met| met.about == about) {
-        seen.rendezvous.push(Rendezvous {
-            about,
-            wanted: 1,
-            reached: done.into(),
-            waited,
-            released: stage.journal.clock().now(),
-        });
-    }
-    Ok(done)
-}
-
-fn leave(guests: Vec<Guest>, seen: &mut Observation) {
-    seen.talks.extend(guests.into_iter().map(Guest::done));
 }
 
 /// Rooms whose names are alike, and names that are not plain.
@@ -189,7 +88,7 @@ pub(super) async fn rooms(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
     for round in 0..2 {
         for nth in 0..guests.len() {
             let text = format!("{word}-{nth}-{round} \"quoted\" ünï");
-            guests[nth].say(text).await;
+            say(&mut guests[nth], text).await;
         }
         let wanted = |guests: &[Guest], guest: &Guest| {
             (round + 1)
@@ -269,12 +168,15 @@ pub(super) async fn order(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
     }
     stage.idle().await;
     for round in 0..ROUNDS {
-        let sending = guests[..SENDERS].iter_mut().enumerate().map(|(nth, guest)| {
-            let texts = (0..BURST)
-                .map(|n| format!("{nth}:{}", round * BURST + n))
-                .collect();
-            guest.say_all(texts)
-        });
+        let sending = guests[..SENDERS]
+            .iter_mut()
+            .enumerate()
+            .map(|(nth, guest)| {
+                let texts = (0..BURST)
+                    .map(|n| format!("{nth}:{}", round * BURST + n))
+                    .collect();
+                say_all(guest, texts)
+            });
         futures_util::future::join_all(sending).await;
         let wanted = (round + 1) * BURST * SENDERS;
         let all = |guests: &[Guest]| {
@@ -322,7 +224,7 @@ pub(super) async fn slow_reader(stage: &Stage<'_>, seen: &mut Observation) -> Re
     seen.figures.push(("after", memory(stage)));
     if flowing {
         listen_on(stage, seen, &mut guests, spoken).await?;
-        let whole = guests[0].texts() >= spoken && !guests[0].ended();
+        let whole = guests[0].texts() >= spoken && !guests[0].dismissed();
         if whole {
             // Everything had been kept for it. Is there a bound at all? Somebody
             // who has not read at all comes in, and more goes by.
@@ -380,7 +282,7 @@ async fn go_by(
                 .position(|guest| guest.talk.about == "calm")
                 .unwrap_or_default();
             let before = guests[calm].texts();
-            guests[calm].say("all is calm".to_owned()).await;
+            say(&mut guests[calm], "all is calm".to_owned()).await;
             let heard = |guests: &[Guest]| {
                 guests
                     .iter()
@@ -406,19 +308,17 @@ async fn listen_on(
     if let Some(socket) = &mut guests[0].socket {
         socket.listen();
     }
-    let all = |guests: &[Guest]| guests[0].ended() || guests[0].texts() >= spoken;
+    let all = |guests: &[Guest]| guests[0].dismissed() || guests[0].texts() >= spoken;
     let waiting = stage.journal.until(|_| all(guests).then_some(()));
     let read = stage.patiently(waiting, QUIET).await?;
     seen.too_busy |= read == Waited::TooBusy;
-    if guests[0].ended() {
+    if guests[0].dismissed() {
         return Ok(());
     }
-    guests[1].say("last words".to_owned()).await;
+    say(&mut guests[1], "last words".to_owned()).await;
     let last = |guests: &[Guest]| {
-        let is_last = |frame: &Frame| {
-            matches!(frame, Frame::Text(said) if said.text.as_deref() == Some("last words"))
-        };
-        guests[0].ended() || guests[0].look(is_last) > 0
+        let is_last = |frame: &Frame| matches!(frame, Frame::Text(said) if said.text.as_deref() == Some("last words"));
+        guests[0].dismissed() || guests[0].look(is_last) > 0
     };
     hear(stage, seen, "last words", guests, last).await?;
     Ok(())
@@ -455,20 +355,28 @@ pub(super) async fn frames(stage: &Stage<'_>, seen: &mut Observation) -> Result<
         let said = |frame: &Frame| matches!(frame, Frame::Text(said) if said.text.as_deref().is_some_and(|t| t.starts_with(text)));
         guests[..2].iter().all(|guest| guest.look(said) > 0)
     };
-    guests[0].say("i am still here".to_owned()).await;
-    guests[1].say("so am i".to_owned()).await;
+    say(&mut guests[0], "i am still here".to_owned()).await;
+    say(&mut guests[1], "so am i".to_owned()).await;
     let go_on = |guests: &[Guest]| both(guests, "i am still here") && both(guests, "so am i");
     hear(stage, seen, "go on", &guests, go_on).await?;
     // 32 KiB pass.
     let long = format!("long:{}", "x".repeat(32 * 1024 - 5));
-    guests[1].say(long).await;
-    hear(stage, seen, "32 KiB", &guests, |guests| both(guests, "long:")).await?;
+    say(&mut guests[1], long).await;
+    hear(stage, seen, "32 KiB", &guests, |guests| {
+        both(guests, "long:")
+    })
+    .await?;
     // More than 64 KiB do not.
     if let Some(socket) = &mut guests[2].socket {
-        socket.say(frame(&format!("huge:{}", "x".repeat(200 * 1024)))).await;
+        socket
+            .say(frame(&format!("huge:{}", "x".repeat(200 * 1024))))
+            .await;
     }
-    hear(stage, seen, "too long", &guests, |guests| guests[2].ended()).await?;
-    guests[1].say("after all".to_owned()).await;
+    hear(stage, seen, "too long", &guests, |guests| {
+        guests[2].dismissed()
+    })
+    .await?;
+    say(&mut guests[1], "after all".to_owned()).await;
     hear(stage, seen, "after all", &guests, |guests| {
         both(guests, "after all")
     })
@@ -525,7 +433,7 @@ pub(super) async fn leavers(stage: &Stage<'_>, seen: &mut Observation) -> Result
     }
     settle(stage, seen.figure("sockets before")).await;
     seen.figures.push(("sockets after", sockets(stage)));
-    guests[0].say("where is everybody?".to_owned()).await;
+    say(&mut guests[0], "where is everybody?".to_owned()).await;
     hear(stage, seen, "stays", &guests, |guests| {
         guests[0].look(|frame| {
             matches!(frame, Frame::Text(said) if said.text.as_deref() == Some("where is everybody?"))
@@ -598,7 +506,7 @@ pub(super) async fn health(stage: &Stage<'_>, seen: &mut Observation) -> Result<
     for _ in 0..2 {
         let talking = guests.iter_mut().map(|guest| {
             let texts = (0..10).map(|n| n.to_string()).collect();
-            guest.say_all(texts)
+            say_all(guest, texts)
         });
         futures_util::future::join_all(talking).await;
         let asked = stage.ask_health();
@@ -607,7 +515,6 @@ pub(super) async fn health(stage: &Stage<'_>, seen: &mut Observation) -> Result<
             break;
         }
     }
-    let _ = Question::Plain;
     leave(guests, seen);
     Ok(())
 }

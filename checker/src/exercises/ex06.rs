@@ -1,0 +1,282 @@
+//! ex06 Noise gateway: freshness over completeness; one upstream for many.
+//!
+//! Rooms of ours say how loud it is; viewers of ours look. One viewer stops
+//! reading while thousands of levels go by: how many of them it gets when it
+//! reads on tells what was kept for it. The parent goes away in every way there
+//! is; what is counted is how often somebody knocks, and what comes when it is
+//! back.
+
+mod judgement;
+mod probes;
+
+use std::time::Duration;
+
+use super::{Judged, ex05, telling_output};
+use crate::contract::Contract;
+use crate::judge::{self, Check};
+use crate::observation::Observation;
+use crate::probe::{HANG_LIMIT, observe, observe_from};
+use crate::run::Run;
+use crate::stage::{Place, Setting, Stage};
+
+/// For the ids of checks only: a gateway has more than one route.
+const CONTRACT: Contract = Contract {
+    id: "ex06",
+    route: "/websocket",
+    keyed: false,
+    asks: &[],
+    reads: &[],
+    body: |_| String::new(),
+    same: |_, _| true,
+};
+
+/// After which time the program is told to try the parent again.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// How the first stage is set.
+pub(super) fn setting() -> Setting {
+    Setting {
+        weather: Place::Absent,
+        parent: Some(AGAIN),
+        ..Setting::default()
+    }
+}
+
+fn check(name: &str, title: &'static str, expected: &str) -> Check {
+    Check::new(&CONTRACT, name, title, expected)
+}
+
+pub(super) fn checks() -> Vec<Check> {
+    vec![
+        levels(),
+        upstream(),
+        fresh(),
+        flow(),
+        returns(),
+        storm(),
+        patient(),
+        deaf(),
+        health(),
+        alive(),
+    ]
+}
+
+fn levels() -> Check {
+    check(
+        "levels",
+        "viewers see every room's newest level",
+        "{\"name\",\"value\"} from a room comes to every connection; a new connection gets the newest level of every room at once; what is no such JSON is ignored; GET / is a page",
+    )
+}
+
+fn upstream() -> Check {
+    check(
+        "upstream",
+        "thirty browsers, one way to the parent",
+        "all levels go to the parent over one connection, however many browsers there are",
+    )
+}
+
+fn fresh() -> Check {
+    check(
+        "fresh",
+        "a slow viewer gets the newest level, not a queue of old ones",
+        "a viewer that did not read gets few old levels when it reads on, and the newest of every room",
+    )
+}
+
+fn flow() -> Check {
+    check(
+        "flow",
+        "a viewer that stops stops nobody else",
+        "while one viewer reads nothing, the others get the newest levels",
+    )
+}
+
+fn returns() -> Check {
+    check(
+        "returns",
+        "the parent comes back, and knows everything again",
+        "after the parent has dropped the connection, it is opened again, and the newest level of every room is sent",
+    )
+}
+
+fn storm() -> Check {
+    check(
+        "storm",
+        "it does not storm a parent that is down",
+        "each try waits about twice as long as the last, beginning at RECONNECT_MS",
+    )
+}
+
+fn patient() -> Check {
+    check(
+        "patient",
+        "a parent that hangs or refuses is tried again",
+        "a connection that is not a WebSocket within UPSTREAM_TIMEOUT_MS is given up; viewers are served meanwhile",
+    )
+}
+
+fn deaf() -> Check {
+    check(
+        "deaf",
+        "a parent that does not read stops nobody",
+        "while the parent reads nothing, viewers get the newest levels; when it reads on, it gets the newest, and no queue",
+    )
+}
+
+fn health() -> Check {
+    check(
+        "health",
+        "/healthz answers while levels come",
+        "GET /healthz answers 200 at once, whatever is going on",
+    )
+}
+
+fn alive() -> Check {
+    check(
+        "alive",
+        "it stays up and leaves nothing behind",
+        "the program runs until it is told to stop, and takes what it started with it",
+    )
+}
+
+pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged> {
+    let unhurried = setting();
+    let hurried = Setting {
+        upstream_timeout: HANG_LIMIT,
+        ..unhurried
+    };
+    let (shown, many, slow, back, hung, unread) = tokio::join!(
+        observe_from(
+            Some(first),
+            run,
+            "levels to arrive",
+            unhurried,
+            async |stage, seen| { probes::levels(stage, seen).await }
+        ),
+        observe(
+            run,
+            "thirty browsers' levels at the parent",
+            unhurried,
+            async |stage, seen| { probes::browsers(stage, seen).await }
+        ),
+        observe(
+            run,
+            "the newest level at a slow viewer",
+            unhurried,
+            async |stage, seen| { probes::slow_viewer(stage, seen).await }
+        ),
+        observe(
+            run,
+            "its return to the parent",
+            unhurried,
+            async |stage, seen| { probes::returns(stage, seen).await }
+        ),
+        observe(
+            run,
+            "its return to a parent that hung",
+            hurried,
+            async |stage, seen| { probes::hangs(stage, seen).await }
+        ),
+        observe(
+            run,
+            "levels while the parent does not read",
+            unhurried,
+            async |stage, seen| { probes::deaf(stage, seen).await }
+        ),
+    );
+    let (shown, many, slow) = (shown?, many?, slow?);
+    let (back, hung, unread) = (back?, hung?, unread?);
+
+    let judged = |check: Check, seen: &Observation, doing, fault, kept: String| {
+        check.judged(
+            judge::trouble(seen, doing)
+                .or_else(|| ex05::unopened(seen))
+                .or(fault),
+            seen.was_too_busy(),
+            kept,
+        )
+    };
+    let levels = judged(
+        levels(),
+        &shown,
+        "while levels came",
+        judgement::levels(&shown),
+        "each came to each, and to those who came late".to_owned(),
+    );
+    let health = health().judged(
+        ex05::health_fault(&shown),
+        shown.was_too_busy(),
+        "answered while levels were on their way",
+    );
+    let upstream = judged(
+        upstream(),
+        &many,
+        "while thirty browsers were there",
+        judgement::upstream(&many),
+        "30 rooms' levels came over one connection".to_owned(),
+    );
+    let stalled = judgement::stalled(&slow, "one viewer did not read");
+    let before = "others have to keep flowing first: ex06/flow";
+    let fresh = if stalled.is_some() {
+        fresh().not_reached(before)
+    } else {
+        judged(
+            fresh(),
+            &slow,
+            "while one viewer did not read",
+            judgement::fresh(&slow),
+            judgement::how_fresh(&slow),
+        )
+    };
+    let flow = flow().judged(
+        stalled,
+        slow.was_too_busy(),
+        "the others got the newest level all the time",
+    );
+    let returns = judged(
+        returns(),
+        &back,
+        "while the parent was away",
+        judgement::returned(&back),
+        "it came back, and sent the newest level of every room".to_owned(),
+    );
+    let storm = storm().judged(
+        judgement::storm(&back, AGAIN),
+        back.was_too_busy(),
+        judgement::tries(&back),
+    );
+    let patient = judged(
+        patient(),
+        &hung,
+        "while the parent hung",
+        judgement::patient(&hung),
+        "it tried again after both".to_owned(),
+    );
+    let deaf = judged(
+        deaf(),
+        &unread,
+        "while the parent did not read",
+        judgement::deaf(&unread),
+        judgement::how_fresh(&unread),
+    );
+    let all = [&shown, &many, &slow, &back, &hung, &unread];
+    let alive = alive().judged(judge::alive(all), false, "up to the end");
+    Ok(Judged {
+        output: telling_output(&all),
+        findings: vec![
+            levels, upstream, fresh, flow, returns, storm, patient, deaf, health, alive,
+        ],
+        timelines: vec![
+            judge::timeline("ex06/levels", &shown, None),
+            judge::timeline("ex06/upstream", &many, None),
+            judge::timeline("ex06/fresh", &slow, None),
+            judge::timeline("ex06/flow", &slow, None),
+            judge::timeline("ex06/returns", &back, None),
+            judge::timeline("ex06/storm", &back, None),
+            judge::timeline("ex06/patient", &hung, None),
+            judge::timeline("ex06/deaf", &unread, None),
+        ],
+    })
+}

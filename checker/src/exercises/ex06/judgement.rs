@@ -1,0 +1,386 @@
+//! What follows from what was seen. Plain functions over observations.
+
+use std::time::Duration;
+
+use super::probes::GO_BY;
+use crate::client::{End, Frame};
+use crate::diagnosis::Diagnosis;
+use crate::judge::Fault;
+use crate::observation::{Observation, Rendezvous, Talk};
+use crate::report::words;
+use crate::stage::{QUIET, Waited};
+
+fn given_up(seen: &Observation) -> Option<(&Rendezvous, Duration)> {
+    seen.rendezvous.iter().find_map(|met| match met.waited {
+        Waited::GaveUp(after) => Some((met, after)),
+        _ => None,
+    })
+}
+
+fn heard(talk: &Talk) -> impl Iterator<Item = (&str, f64)> {
+    talk.heard.frames.iter().filter_map(|frame| match frame {
+        Frame::Text(said) => Some((said.name.as_deref()?, said.value?)),
+        _ => None,
+    })
+}
+
+fn ended(seen: &Observation) -> Option<(&Talk, &End)> {
+    seen.talks
+        .iter()
+        .find_map(|talk| Some((talk, talk.heard.end.as_ref()?)))
+}
+
+/// What is wrong with what viewers see.
+pub(super) fn levels(seen: &Observation) -> Option<Fault> {
+    if let Some((met, after)) = given_up(seen) {
+        let after = words(after.min(QUIET));
+        let evidence: Vec<_> = seen.talks.iter().map(|talk| talk.exchange).collect();
+        let killed = ended(seen).is_some();
+        let odd = seen.talks.iter().find_map(|talk| {
+            talk.heard.frames.iter().find_map(|frame| match frame {
+                Frame::Text(said) if said.name.is_none() || said.value.is_none() => Some(said),
+                _ => None,
+            })
+        });
+        let fault = match met.about {
+            "shown" if odd.is_some() => Fault::new(
+                Diagnosis::WrongBody,
+                format!(
+                    "What came to a viewer was `{}`.",
+                    crate::judge::excerpt(&odd.map(|said| said.raw.clone()).unwrap_or_default())
+                ),
+                "Send {\"name\": the room, \"value\": the level} as JSON text.",
+            ),
+            "after a bad frame" => Fault::new(
+                Diagnosis::BadFrameKills,
+                if killed {
+                    "After a frame that is no level, a connection ended.".to_owned()
+                } else {
+                    format!("After a frame that is no level, levels no longer came, for {after}.")
+                },
+                "Ignore what you cannot read, and go on: no `unwrap` on what a client sends, and no \
+                 `break`.",
+            ),
+            "late" => Fault::new(
+                Diagnosis::LevelLost,
+                format!(
+                    "Somebody came when two rooms had spoken already, and for {after} did not see \
+                     both of their levels."
+                ),
+                "Keep the newest level of every room, and send all of them to a new connection: a \
+                 `watch` channel holds a value for whoever comes late.",
+            ),
+            "parent" => Fault::new(
+                Diagnosis::NotAsked,
+                format!(
+                    "Two rooms spoke, and their levels did not come to the parent, for {after}."
+                ),
+                "Keep a connection to PARENT_WS, and send every room's newest level over it.",
+            ),
+            "burst" => Fault::new(
+                Diagnosis::LevelLost,
+                format!(
+                    "A room said 200 levels in one go, and the last of them did not come to \
+                     everybody, for {after}."
+                ),
+                "You may skip levels, but never the newest: when you have been busy, look again \
+                 before you wait.",
+            ),
+            _ => Fault::new(
+                Diagnosis::NotDelivered,
+                format!("A room said its level, and it did not come to everybody, for {after}."),
+                "Send each room's newest level to every connection, the sender's too.",
+            ),
+        };
+        return Some(fault.proved_by(evidence));
+    }
+    seen.talks
+        .iter()
+        .find(|talk| talk.about == "asked" && talk.refused.as_deref() != Some("status 200 page"))
+        .map(|talk| {
+            Fault::new(
+                Diagnosis::WrongBody,
+                format!(
+                    "`GET /` was answered with {}, and no page.",
+                    talk.refused.as_deref().unwrap_or_default()
+                ),
+                "Serve the page that came with the exercise at `/`.",
+            )
+        })
+}
+
+fn parents(seen: &Observation) -> Vec<u32> {
+    seen.exchanges
+        .iter()
+        .filter(|x| x.service == "parent")
+        .map(|x| x.id)
+        .collect()
+}
+
+/// More than one way to the parent.
+pub(super) fn upstream(seen: &Observation) -> Option<Fault> {
+    let ways = seen.attempts.len();
+    if ways > 1 {
+        return Some(
+            Fault::new(
+                Diagnosis::UpstreamPerBrowser,
+                format!("Thirty browsers were there, and the parent saw {ways} connections."),
+                "Open one connection when the server starts, in a task of its own, and hand it the \
+                 levels through a channel.",
+            )
+            .proved_by(parents(seen)),
+        );
+    }
+    let (_, after) = given_up(seen)?;
+    Some(
+        Fault::new(
+            if ways == 0 {
+                Diagnosis::NotAsked
+            } else {
+                Diagnosis::LevelLost
+            },
+            format!(
+                "Thirty rooms spoke once each. The levels of {} came to the parent, and no more for \
+                 {}.",
+                seen.levels
+                    .iter()
+                    .map(|level| &level.name)
+                    .collect::<std::collections::BTreeSet<_>>()
+                    .len(),
+                words(after)
+            ),
+            "Send the newest level of every room: a single slot for all rooms loses those that come \
+             close after one another.",
+        )
+        .proved_by(parents(seen)),
+    )
+}
+
+/// Others that saw nothing new while somebody did not read.
+pub(super) fn stalled(seen: &Observation, what: &str) -> Option<Fault> {
+    let (met, after) = given_up(seen)?;
+    (met.about == "flow").then(|| {
+        Fault::new(
+            Diagnosis::SlowReaderStallsAll,
+            format!(
+                "While {what}, another viewer no longer got the newest level, for {}, and the \
+                 program sat idle.",
+                words(after.min(QUIET))
+            ),
+            "Whoever brings a level must not wait for whoever reads it. Put it where each reader's \
+             own task finds it (`tokio::sync::watch`), and hold no lock while you send.",
+        )
+        .proved_by(seen.talks.iter().map(|talk| talk.exchange))
+    })
+}
+
+/// A slow viewer that got a queue of old levels, or not the newest.
+pub(super) fn fresh(seen: &Observation) -> Option<Fault> {
+    let slow = seen.talks.iter().find(|talk| talk.about == "slow")?;
+    let got = heard(slow).count();
+    stale(got, "viewer", seen)
+        .or_else(|| lost(seen, "viewer"))
+        .map(|fault| fault.proved_by([slow.exchange]))
+}
+
+/// Socket buffers hold a few dozen levels of this length; whoever got more than
+/// this had them kept in memory.
+const FEW: usize = GO_BY as usize / 3;
+
+fn stale(got: usize, who: &str, seen: &Observation) -> Option<Fault> {
+    let _ = seen;
+    (got > FEW).then(|| {
+        Fault::new(
+            Diagnosis::StaleQueue,
+            format!(
+                "The {who} read nothing while {GO_BY} levels of a room went by. When it read on, it \
+                 got {got} levels: old ones, one after the other, before the newest."
+            ),
+            "Nobody needs an old level. Keep one value per room, and let the newest replace it: \
+             `tokio::sync::watch` is such a slot, a queue is not.",
+        )
+    })
+}
+
+fn lost(seen: &Observation, who: &str) -> Option<Fault> {
+    let (met, after) = given_up(seen)?;
+    (met.about == "newest").then(|| {
+        Fault::new(
+            Diagnosis::LevelLost,
+            format!(
+                "The {who} read on, and the newest level of one room or the other did not come, for \
+                 {}.",
+                words(after.min(QUIET))
+            ),
+            "You may skip old levels, but the newest of every room has to arrive, also after the \
+             levels of other rooms.",
+        )
+    })
+}
+
+/// How few levels came, in words.
+pub(super) fn how_fresh(seen: &Observation) -> String {
+    let got = match seen.talks.iter().find(|talk| talk.about == "slow") {
+        Some(slow) => heard(slow).count(),
+        None => seen.levels.len(),
+    };
+    format!("{GO_BY} levels went by; {got} came when it read on, the newest last")
+}
+
+/// A parent that came back, and was not told everything.
+pub(super) fn returned(seen: &Observation) -> Option<Fault> {
+    let (met, after) = given_up(seen)?;
+    let fault = match met.about {
+        "parent" => Fault::new(
+            Diagnosis::NotAsked,
+            format!(
+                "Two rooms spoke, and their levels did not come to the parent, for {}.",
+                words(after)
+            ),
+            "Keep a connection to PARENT_WS, and send every room's newest level over it.",
+        ),
+        "meanwhile" => Fault::new(
+            Diagnosis::SlowReaderStallsAll,
+            format!(
+                "While the parent was away, viewers did not get a new level, for {}.",
+                words(after.min(QUIET))
+            ),
+            "Serve your viewers whatever the parent does: its connection has a task of its own.",
+        ),
+        "returned" => Fault::new(
+            Diagnosis::NoReconnect,
+            format!(
+                "The parent had ended the connection and was well again. For {} {}.",
+                words(after),
+                if seen.attempts.is_empty() {
+                    "nobody tried to come back"
+                } else {
+                    "nothing came from you"
+                }
+            ),
+            "When the connection ends, however it ends, wait a little and open it again: a loop \
+             around connect and talk, that only ends with the server.",
+        ),
+        _ => Fault::new(
+            Diagnosis::LevelLost,
+            format!(
+                "The parent was well again and was told {}, but not the newest level of both rooms \
+                 (3 and 2), for {}.",
+                seen.levels
+                    .iter()
+                    .map(|level| level.value.to_string())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                words(after.min(QUIET))
+            ),
+            "After a reconnect send the newest level of every room again: the parent may have \
+             forgotten everything.",
+        ),
+    };
+    Some(fault.proved_by(parents(seen)))
+}
+
+fn gaps(seen: &Observation) -> Vec<Duration> {
+    seen.attempts
+        .windows(2)
+        .map(|pair| pair[1].since(pair[0]))
+        .collect()
+}
+
+/// Tries that do not wait longer and longer. Only the later ones are looked at:
+/// by then a right program waits many times `again_after`. A busy machine makes
+/// waits longer, never shorter.
+pub(super) fn storm(seen: &Observation, again_after: Duration) -> Option<Fault> {
+    const EARLY: usize = 3;
+    let gaps = gaps(seen);
+    let mut late: Vec<_> = gaps.iter().skip(EARLY).collect();
+    late.sort();
+    let middle = **late.get(late.len() / 2)?;
+    (late.len() >= 3 && middle < again_after * 5 / 2).then(|| {
+        Fault::new(
+            Diagnosis::ReconnectStorm,
+            format!(
+                "The parent ended every connection at once. {} tries came, {} apart (RECONNECT_MS \
+                 was {}).",
+                seen.attempts.len(),
+                gaps.iter()
+                    .map(|gap| words(*gap))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                again_after.as_millis()
+            ),
+            "Wait twice as long after each try that failed, up to a limit, and begin anew only after \
+             a connection that has carried something. A little chance in each wait (jitter) keeps \
+             many gateways from knocking together.",
+        )
+        .proved_by(parents(seen))
+    })
+}
+
+/// How it tried, in words.
+pub(super) fn tries(seen: &Observation) -> String {
+    let gaps = gaps(seen);
+    if gaps.is_empty() {
+        return "it came back without haste".to_owned();
+    }
+    format!(
+        "waited {} between its tries",
+        gaps.iter()
+            .map(|gap| words(*gap))
+            .collect::<Vec<_>>()
+            .join(", ")
+    )
+}
+
+/// A parent that hung or refused, and was not tried again.
+pub(super) fn patient(seen: &Observation) -> Option<Fault> {
+    let (met, after) = given_up(seen)?;
+    let fault = match met.about {
+        "tried" => Fault::new(
+            Diagnosis::NoReconnect,
+            format!(
+                "The parent had ended the connection. For {} nobody tried to come back.",
+                words(after)
+            ),
+            "When the connection ends, however it ends, wait a little and open it again.",
+        ),
+        "given up" => Fault::new(
+            Diagnosis::NoTimeout,
+            format!(
+                "The parent took the connection and did not answer the handshake. After {} you were \
+                 still waiting for it. UPSTREAM_TIMEOUT_MS was {}.",
+                words(after),
+                seen.limit.as_millis()
+            ),
+            "Put a time limit around connecting, the handshake included \
+             (`tokio::time::timeout(limit, connect_async(url))`), and try again after it.",
+        ),
+        "meanwhile" => Fault::new(
+            Diagnosis::SlowReaderStallsAll,
+            format!(
+                "While the parent hung, viewers did not get a new level, for {}.",
+                words(after.min(QUIET))
+            ),
+            "Serve your viewers whatever the parent does: its connection has a task of its own.",
+        ),
+        _ => Fault::new(
+            Diagnosis::NoReconnect,
+            format!(
+                "The parent refused connections for a moment and was well again. For {} nothing came \
+                 from you.",
+                words(after)
+            ),
+            "A refused connection is no reason to give up: wait, and try again, for as long as the \
+             server runs. Then send the newest level of every room.",
+        ),
+    };
+    Some(fault.proved_by(parents(seen)))
+}
+
+/// What a parent that did not read did to others, and what it got in the end.
+pub(super) fn deaf(seen: &Observation) -> Option<Fault> {
+    stalled(seen, "the parent did not read")
+        .or_else(|| stale(seen.levels.len(), "parent", seen))
+        .or_else(|| lost(seen, "parent"))
+        .or_else(|| returned(seen))
+}

@@ -1,0 +1,396 @@
+//! What rooms say, what viewers see, and what the parent does. None of this judges.
+
+use std::time::{Duration, Instant};
+
+use mock_services::parent::{Level, Mode, Parent};
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::client::Frame;
+use crate::exercises::guests::{self, Guest, hear, leave};
+use crate::observation::{Observation, Rendezvous, Talk};
+use crate::probe::{NO_LIMIT_AFTER, note_health};
+use crate::stage::{ANSWER_QUIET, QUIET, Stage, Trouble, Waited};
+
+const TARGET: &str = "/websocket";
+
+/// A word that belongs to the run.
+fn word(stage: &Stage<'_>) -> String {
+    let mut drawn = fastrand::Rng::with_seed(stage.run.seed);
+    (0..6).map(|_| drawn.lowercase()).collect()
+}
+
+async fn join(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    about: &'static str,
+    name: &str,
+    listens: bool,
+) -> Result<Guest, Trouble> {
+    guests::join(stage, seen, about, ("", name), TARGET, listens).await
+}
+
+fn frame(name: &str, value: f64) -> Message {
+    Message::text(json!({ "name": name, "value": value }).to_string())
+}
+
+/// The newest level of a room that a guest has heard of.
+fn newest(guest: &Guest, room: &str) -> Option<f64> {
+    let socket = guest.socket.as_ref()?;
+    socket.look(|heard| {
+        heard.frames.iter().rev().find_map(|frame| match frame {
+            Frame::Text(said) if said.name.as_deref() == Some(room) => said.value,
+            _ => None,
+        })
+    })
+}
+
+fn parent<'a>(stage: &'a Stage<'_>) -> Result<&'a Parent, Trouble> {
+    stage.parent().ok_or(Trouble::TooBusy)
+}
+
+/// Waits until the parent knows something.
+async fn known(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    about: &'static str,
+    quiet: Duration,
+    known: impl Fn(&[Level]) -> bool,
+) -> Result<bool, Trouble> {
+    let parent = parent(stage)?;
+    let waiting = stage
+        .journal
+        .until(|_| known(&parent.levels()).then_some(()));
+    let waited = stage.patiently(waiting, quiet).await?;
+    let done = waited == Waited::Done(());
+    seen.rendezvous.push(Rendezvous {
+        about,
+        wanted: 1,
+        reached: done.into(),
+        waited,
+        released: stage.journal.clock().now(),
+    });
+    Ok(done)
+}
+
+fn has(levels: &[Level], room: &str, value: f64) -> bool {
+    levels
+        .iter()
+        .rev()
+        .find(|level| level.name == room)
+        .is_some_and(|level| level.value == value)
+}
+
+/// Rooms speak, everybody sees; bad frames, a late viewer, `/healthz`, the page.
+pub(super) async fn levels(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "rooms say how loud they are, everybody looks".to_owned();
+    let word = word(stage);
+    let (kitchen, hall) = (format!("kitchen {word}"), format!("\"hall\" {word} ü"));
+    let mut guests = vec![
+        join(stage, seen, "room", &kitchen, true).await?,
+        join(stage, seen, "room", &hall, true).await?,
+        join(stage, seen, "viewer", "viewer", true).await?,
+    ];
+    stage.idle().await;
+    let everywhere = |guests: &[Guest], room: &str, value: f64| {
+        guests
+            .iter()
+            .all(|guest| newest(guest, room) == Some(value))
+    };
+    for (nth, room, value) in [(0, &kitchen, 0.25), (1, &hall, 0.5), (0, &kitchen, 0.75)] {
+        guests[nth].say(frame(room, value)).await;
+        let all = |guests: &[Guest]| everywhere(guests, room, value);
+        if !hear(stage, seen, "shown", &guests, all).await? {
+            leave(guests, seen);
+            return Ok(());
+        }
+    }
+    for bad in [
+        Message::text("loud!"),
+        Message::text(r#"{"name": "nobody"}"#),
+        Message::text(r#"{"name": 7, "value": "x"}"#),
+        Message::binary(&b"\x00"[..]),
+    ] {
+        guests[0].say(bad).await;
+    }
+    guests[0].say(frame(&kitchen, 0.125)).await;
+    guests[1].say(frame(&hall, 0.375)).await;
+    let go_on =
+        |guests: &[Guest]| everywhere(guests, &kitchen, 0.125) && everywhere(guests, &hall, 0.375);
+    if hear(stage, seen, "after a bad frame", &guests, go_on).await? {
+        guests.push(join(stage, seen, "late", "late", true).await?);
+        hear(stage, seen, "late", &guests, go_on).await?;
+        known(stage, seen, "parent", QUIET, |levels| {
+            has(levels, &kitchen, 0.125) && has(levels, &hall, 0.375)
+        })
+        .await?;
+    }
+    let burst = (0..200).map(|n| frame(&kitchen, f64::from(n))).collect();
+    guests[0].say_all(burst).await;
+    let mut late = JoinSet::new();
+    let asked = stage.ask_health();
+    note_health(stage.health_of(asked).await?, seen, &mut late);
+    let last = |guests: &[Guest]| everywhere(guests, &kitchen, 199.0);
+    hear(stage, seen, "burst", &guests, last).await?;
+    leave(guests, seen);
+    let page = stage.patiently(stage.client.get("/"), ANSWER_QUIET).await?;
+    if let Waited::Done(answer) = page {
+        let got = match answer.reply {
+            Ok(reply) if reply.body.to_lowercase().contains("<html") => {
+                format!("status {} page", reply.status)
+            }
+            Ok(reply) => format!("status {}", reply.status),
+            Err(why) => why.to_string(),
+        };
+        seen.talks.push(Talk {
+            about: "asked",
+            name: "/".to_owned(),
+            refused: Some(got),
+            ..Talk::default()
+        });
+    }
+    Ok(())
+}
+
+/// Thirty browsers; all of their levels come to the parent.
+pub(super) async fn browsers(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    const BROWSERS: usize = 30;
+    seen.title = "thirty browsers, each of a room of its own".to_owned();
+    let word = word(stage);
+    let mut guests = Vec::new();
+    for nth in 0..BROWSERS {
+        let name = format!("{word}{nth}");
+        guests.push(join(stage, seen, "room", &name, true).await?);
+    }
+    stage.idle().await;
+    for (nth, guest) in guests.iter_mut().enumerate() {
+        let name = guest.talk.name.clone();
+        guest.say(frame(&name, nth as f64)).await;
+    }
+    let names: Vec<_> = guests.iter().map(|guest| guest.talk.name.clone()).collect();
+    known(stage, seen, "parent", ANSWER_QUIET / 2, |levels| {
+        names
+            .iter()
+            .enumerate()
+            .all(|(nth, name)| has(levels, name, nth as f64))
+    })
+    .await?;
+    seen.attempts = parent(stage)?.attempts();
+    seen.levels = parent(stage)?.levels();
+    leave(guests, seen);
+    Ok(())
+}
+
+/// Levels that go by somebody who does not read.
+pub(super) const GO_BY: u32 = 3000;
+
+/// A room's name of this length makes a level long enough to be felt.
+const LONG_NAME: usize = 400;
+
+/// One viewer reads nothing while thousands of levels go by.
+pub(super) async fn slow_viewer(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "one viewer reads nothing while 3,000 levels go by".to_owned();
+    let word = word(stage);
+    let loud = format!("{word} {}", "z".repeat(LONG_NAME));
+    let quiet = format!("quiet {word}");
+    let mut guests = vec![
+        join(stage, seen, "slow", "slow", false).await?,
+        join(stage, seen, "room", &loud, true).await?,
+        join(stage, seen, "room", &quiet, true).await?,
+        join(stage, seen, "viewer", "viewer", true).await?,
+    ];
+    if guests.iter().any(|guest| guest.socket.is_none()) {
+        leave(guests, seen);
+        return Ok(());
+    }
+    stage.idle().await;
+    if go_by(stage, seen, &mut guests, (&loud, &quiet), "flow").await? {
+        if let Some(socket) = &mut guests[0].socket {
+            socket.listen();
+        }
+        let both = |guests: &[Guest]| {
+            newest(&guests[0], &loud) == Some(f64::from(GO_BY))
+                && newest(&guests[0], &quiet) == Some(f64::from(GO_BY))
+        };
+        hear(stage, seen, "newest", &guests, both).await?;
+    }
+    leave(guests, seen);
+    Ok(())
+}
+
+/// The loud room speaks, a little at a time; the viewer sees the newest before
+/// it goes on. The quiet one says one thing, near the end.
+async fn go_by(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    guests: &mut [Guest],
+    (loud, quiet): (&str, &str),
+    about: &'static str,
+) -> Result<bool, Trouble> {
+    const BURST: u32 = 50;
+    let last = guests.len() - 1;
+    for burst in 0..GO_BY / BURST {
+        let levels = (1..=BURST)
+            .map(|n| frame(loud, f64::from(burst * BURST + n)))
+            .collect();
+        let room = guests.iter().position(|guest| guest.talk.name == loud);
+        guests[room.unwrap_or_default()].say_all(levels).await;
+        let value = f64::from((burst + 1) * BURST);
+        let seen_by = |guests: &[Guest]| newest(&guests[last], loud) == Some(value);
+        if !hear(stage, seen, about, guests, seen_by).await? {
+            return Ok(false);
+        }
+        if burst + 2 == GO_BY / BURST {
+            let room = guests.iter().position(|guest| guest.talk.name == quiet);
+            guests[room.unwrap_or_default()]
+                .say(frame(quiet, f64::from(GO_BY)))
+                .await;
+            let seen_by = |guests: &[Guest]| newest(&guests[last], quiet) == Some(f64::from(GO_BY));
+            if !hear(stage, seen, about, guests, seen_by).await? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// The parent ends the connection, and every new one for a while; then it is well.
+pub(super) async fn returns(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    /// So many tries are enough to see how they are spaced.
+    const TRIES: usize = 7;
+    seen.title = "the parent ends the connection, and is away for a while".to_owned();
+    let word = word(stage);
+    let (one, other) = (format!("one {word}"), format!("other {word}"));
+    let mut guests = vec![
+        join(stage, seen, "room", &one, true).await?,
+        join(stage, seen, "room", &other, true).await?,
+    ];
+    stage.idle().await;
+    guests[0].say(frame(&one, 1.0)).await;
+    guests[1].say(frame(&other, 2.0)).await;
+    let there = |levels: &[Level]| has(levels, &one, 1.0) && has(levels, &other, 2.0);
+    if !known(stage, seen, "parent", ANSWER_QUIET / 2, there).await? {
+        leave(guests, seen);
+        return Ok(());
+    }
+    let parent = parent(stage)?;
+    let before = parent.attempts().len();
+    let told = parent.levels().len();
+    parent.set(Mode::Drop);
+    parent.hang_up();
+    let down = Instant::now();
+    // Said while nobody is there to hear it.
+    guests[0].say(frame(&one, 3.0)).await;
+    let here = |guests: &[Guest]| guests.iter().all(|guest| newest(guest, &one) == Some(3.0));
+    hear(stage, seen, "meanwhile", &guests, here).await?;
+    let window = stage.setting.parent.unwrap_or_default() * 30;
+    let tried = stage
+        .journal
+        .until(|_| (parent.attempts().len() >= before + TRIES).then_some(()));
+    let _ = tokio::time::timeout(window.saturating_sub(down.elapsed()), tried).await;
+    seen.attempts = parent.attempts().split_off(before);
+    parent.set(Mode::Well);
+    known(stage, seen, "returned", NO_LIMIT_AFTER, |levels| {
+        levels.len() > told
+    })
+    .await?;
+    known(stage, seen, "everything", QUIET, |levels| {
+        has(&levels[told.min(levels.len())..], &one, 3.0)
+            && has(&levels[told.min(levels.len())..], &other, 2.0)
+    })
+    .await?;
+    seen.levels = parent.levels().split_off(told.min(parent.levels().len()));
+    leave(guests, seen);
+    Ok(())
+}
+
+/// The parent hangs, then refuses, then is well.
+pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "the parent hangs in the handshake, then refuses, then is well".to_owned();
+    let word = word(stage);
+    let mut guests = vec![
+        join(stage, seen, "room", &word, true).await?,
+        join(stage, seen, "viewer", "viewer", true).await?,
+    ];
+    let parent = parent(stage)?;
+    parent.set(Mode::Hang);
+    parent.hang_up();
+    stage.idle().await;
+    let hung = parent.attempts().len();
+    let tries = |more: usize| {
+        stage
+            .journal
+            .until(move |_| (parent.attempts().len() >= hung + more).then_some(()))
+    };
+    // A try that hangs, and the next one after it was given up.
+    for (about, more) in [("tried", 1), ("given up", 2)] {
+        let waited = stage.patiently(tries(more), NO_LIMIT_AFTER).await?;
+        seen.rendezvous.push(Rendezvous {
+            about,
+            wanted: more,
+            reached: parent.attempts().len() - hung,
+            waited,
+            released: stage.journal.clock().now(),
+        });
+        if waited != Waited::Done(()) {
+            leave(guests, seen);
+            return Ok(());
+        }
+    }
+    guests[0].say(frame(&word, 1.0)).await;
+    let here = |guests: &[Guest]| guests.iter().all(|guest| newest(guest, &word) == Some(1.0));
+    hear(stage, seen, "meanwhile", &guests, here).await?;
+    parent.close();
+    tokio::time::sleep(2 * stage.setting.parent.unwrap_or_default()).await;
+    parent.set(Mode::Well);
+    if parent.reopen().is_err() {
+        // Somebody else has taken the port meanwhile: nobody's fault.
+        seen.too_busy = true;
+        leave(guests, seen);
+        return Ok(());
+    }
+    known(stage, seen, "after refusals", NO_LIMIT_AFTER, |levels| {
+        has(levels, &word, 1.0)
+    })
+    .await?;
+    leave(guests, seen);
+    Ok(())
+}
+
+/// The parent reads nothing while thousands of levels go by.
+pub(super) async fn deaf(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "the parent reads nothing while 3,000 levels go by".to_owned();
+    let word = word(stage);
+    let loud = format!("{word} {}", "z".repeat(LONG_NAME));
+    let quiet = format!("quiet {word}");
+    let mut guests = vec![
+        join(stage, seen, "room", &loud, true).await?,
+        join(stage, seen, "room", &quiet, true).await?,
+        join(stage, seen, "viewer", "viewer", true).await?,
+    ];
+    if guests.iter().any(|guest| guest.socket.is_none()) {
+        leave(guests, seen);
+        return Ok(());
+    }
+    stage.idle().await;
+    // Connected and well, to begin with.
+    guests[0].say(frame(&loud, -1.0)).await;
+    let there = |levels: &[Level]| has(levels, &loud, -1.0);
+    if !known(stage, seen, "parent", ANSWER_QUIET / 2, there).await? {
+        leave(guests, seen);
+        return Ok(());
+    }
+    let parent = parent(stage)?;
+    parent.set(Mode::Deaf);
+    if go_by(stage, seen, &mut guests, (&loud, &quiet), "flow").await? {
+        parent.set(Mode::Well);
+        known(stage, seen, "newest", QUIET, |levels| {
+            has(levels, &loud, f64::from(GO_BY)) && has(levels, &quiet, f64::from(GO_BY))
+        })
+        .await?;
+    }
+    seen.levels = parent.levels();
+    leave(guests, seen);
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! Clients of ours with WebSockets, for the exercises where people talk.
+
+use std::time::Duration;
+
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::client::{Frame, Socket};
+use crate::observation::{Observation, Rendezvous, Talk};
+use crate::stage::{ANSWER_QUIET, QUIET, Stage, Trouble, Waited};
+
+/// A client of ours, and what is known of it.
+pub(super) struct Guest {
+    pub(super) talk: Talk,
+    pub(super) socket: Option<Socket>,
+}
+
+impl Guest {
+    /// Says a frame.
+    pub(super) async fn say(&mut self, frame: Message) {
+        if let Some(socket) = &mut self.socket {
+            socket.say(frame).await;
+        }
+    }
+
+    /// Says frames in one go.
+    pub(super) async fn say_all(&mut self, frames: Vec<Message>) {
+        if let Some(socket) = &mut self.socket {
+            socket.say_all(frames).await;
+        }
+    }
+
+    /// How many text frames it has heard.
+    pub(super) fn texts(&self) -> usize {
+        self.look(|frame| matches!(frame, Frame::Text(_)))
+    }
+
+    /// How many frames it has heard that count.
+    pub(super) fn look(&self, counts: impl Fn(&Frame) -> bool) -> usize {
+        self.socket.as_ref().map_or(0, |socket| {
+            socket.look(|heard| heard.frames.iter().filter(|frame| counts(frame)).count())
+        })
+    }
+
+    /// Whether its connection has ended.
+    pub(super) fn ended(&self) -> bool {
+        self.socket
+            .as_ref()
+            .is_none_or(|socket| socket.look(|heard| heard.end.is_some()))
+    }
+
+    /// Whether it has been told goodbye, or the connection has ended.
+    pub(super) fn dismissed(&self) -> bool {
+        self.ended()
+            || self
+                .socket
+                .as_ref()
+                .is_some_and(|socket| socket.look(|heard| heard.goodbye.is_some()))
+    }
+
+    fn done(self) -> Talk {
+        let mut talk = self.talk;
+        if let Some(socket) = &self.socket {
+            talk.heard = socket.heard();
+        }
+        talk
+    }
+}
+
+/// Opens a WebSocket. Where that fails, the guest is there without one.
+pub(super) async fn join(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    about: &'static str,
+    (room, name): (&str, &str),
+    target: &str,
+    listens: bool,
+) -> Result<Guest, Trouble> {
+    let mut talk = Talk {
+        about,
+        room: room.to_owned(),
+        name: name.to_owned(),
+        ..Talk::default()
+    };
+    let opening = async {
+        if listens {
+            stage.client.open(target).await
+        } else {
+            stage.client.open_narrow(target).await
+        }
+    };
+    let socket = match stage.patiently(opening, ANSWER_QUIET).await? {
+        Waited::Done(Ok(mut socket)) => {
+            talk.exchange = socket.exchange();
+            if listens {
+                socket.listen();
+            }
+            Some(socket)
+        }
+        Waited::Done(Err(why)) => {
+            talk.refused = Some(why);
+            None
+        }
+        Waited::GaveUp(_) => {
+            talk.refused = Some("no answer".to_owned());
+            None
+        }
+        Waited::TooBusy => {
+            seen.too_busy = true;
+            None
+        }
+    };
+    Ok(Guest { talk, socket })
+}
+
+/// Waits for something to be heard. What comes of it is written down.
+pub(super) async fn hear(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    about: &'static str,
+    guests: &[Guest],
+    heard: impl Fn(&[Guest]) -> bool,
+) -> Result<bool, Trouble> {
+    hear_within(stage, seen, about, guests, QUIET, heard).await
+}
+
+pub(super) async fn hear_within(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    about: &'static str,
+    guests: &[Guest],
+    quiet: Duration,
+    heard: impl Fn(&[Guest]) -> bool,
+) -> Result<bool, Trouble> {
+    let waiting = stage.journal.until(|_| heard(guests).then_some(()));
+    let waited = stage.patiently(waiting, quiet).await?;
+    let done = waited == Waited::Done(());
+    // Only what failed is worth keeping: there are hundreds of these.
+    if !done || !seen.rendezvous.iter().any(|met| met.about == about) {
+        seen.rendezvous.push(Rendezvous {
+            about,
+            wanted: 1,
+            reached: done.into(),
+            waited,
+            released: stage.journal.clock().now(),
+        });
+    }
+    Ok(done)
+}
+
+/// Writes down what they heard; they leave.
+pub(super) fn leave(guests: Vec<Guest>, seen: &mut Observation) {
+    seen.talks.extend(guests.into_iter().map(Guest::done));
+}

@@ -1,0 +1,268 @@
+//! The parent hub of ex06: a WebSocket server that takes levels, and that can be
+//! away in every way there is.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use serde::Deserialize;
+use socket2::{Domain, SockRef, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_tungstenite::accept_async;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::exchange::{Ending, Way};
+use crate::journal::Journal;
+use crate::moment::Moment;
+
+/// The path that browsers and gateways open.
+pub const MOUNT: &str = "/broadcast";
+
+/// Where it is, unless someone says otherwise.
+pub const PORT: u16 = 7003;
+
+/// What the parent does with connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Takes them, and reads.
+    #[default]
+    Well,
+    /// Takes them, and reads nothing.
+    Deaf,
+    /// Takes the connection, and never answers the handshake.
+    Hang,
+    /// Takes the connection, and ends it at once.
+    Drop,
+}
+
+/// A level as it came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Level {
+    /// The exchange of the connection that carried it.
+    pub exchange: u32,
+    /// The room.
+    pub name: String,
+    /// How loud.
+    pub value: f64,
+}
+
+/// A running parent. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Parent {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: Mutex<JoinSet<()>>,
+    // Keeps the port ours while nobody listens on it.
+    _reserved: Option<Socket>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    journal: Journal,
+    mode: watch::Sender<Mode>,
+    /// Counts what ends all connections.
+    generation: watch::Sender<u64>,
+    connections: AtomicU32,
+    attempts: Mutex<Vec<Moment>>,
+    levels: Mutex<Vec<Level>>,
+    others: AtomicU32,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Parent {
+    /// Opens a parent on a free port of the loopback interface.
+    ///
+    /// # Errors
+    /// Where no port can be had.
+    pub fn open(journal: Journal) -> io::Result<Self> {
+        Self::open_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), journal)
+    }
+
+    /// Opens a parent at that address.
+    ///
+    /// # Errors
+    /// Where the address cannot be had.
+    pub fn open_at(at: SocketAddr, journal: Journal) -> io::Result<Self> {
+        let first = bound(at)?;
+        let address = first
+            .local_addr()?
+            .as_socket()
+            .ok_or_else(|| io::Error::other("a socket without an address"))?;
+        // A second socket on the same port, where the system allows that.
+        let reserved = bound(address).ok();
+        let parent = Self {
+            address,
+            shared: Arc::new(Shared {
+                journal,
+                mode: watch::Sender::default(),
+                generation: watch::Sender::default(),
+                connections: AtomicU32::new(0),
+                attempts: Mutex::default(),
+                levels: Mutex::default(),
+                others: AtomicU32::new(0),
+            }),
+            accepting: Mutex::default(),
+            _reserved: reserved,
+        };
+        parent.listen(first)?;
+        Ok(parent)
+    }
+
+    fn listen(&self, socket: Socket) -> io::Result<()> {
+        socket.listen(1024)?;
+        socket.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(socket.into())?;
+        lock(&self.accepting).spawn(accept(listener, self.shared.clone()));
+        Ok(())
+    }
+
+    /// `ws://127.0.0.1:40001/broadcast`
+    pub fn url(&self) -> String {
+        format!("ws://{}{MOUNT}", self.address)
+    }
+
+    /// From now on, new connections are treated like that.
+    pub fn set(&self, mode: Mode) {
+        self.shared.mode.send_replace(mode);
+    }
+
+    /// Ends all connections without a word.
+    pub fn hang_up(&self) {
+        self.shared.generation.send_modify(|nth| *nth += 1);
+    }
+
+    /// Ends all connections, and refuses new ones.
+    pub fn close(&self) {
+        lock(&self.accepting).abort_all();
+        self.hang_up();
+    }
+
+    /// Listens again.
+    ///
+    /// # Errors
+    /// Where somebody else has taken the port meanwhile.
+    pub fn reopen(&self) -> io::Result<()> {
+        self.listen(bound(self.address)?)
+    }
+
+    /// When connections were opened, in order; whatever became of them.
+    pub fn attempts(&self) -> Vec<Moment> {
+        lock(&self.shared.attempts).clone()
+    }
+
+    /// Every level so far, in order.
+    pub fn levels(&self) -> Vec<Level> {
+        lock(&self.shared.levels).clone()
+    }
+
+    /// How many frames have come that were no levels.
+    pub fn others(&self) -> u32 {
+        self.shared.others.load(Ordering::Relaxed)
+    }
+}
+
+/// A socket with that address, on which nobody listens yet.
+fn bound(at: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(cfg!(unix))?;
+    #[cfg(unix)]
+    socket.set_reuse_port(true)?;
+    // Connections inherit it: what a deaf parent does not read is felt soon.
+    socket.set_recv_buffer_size(8 * 1024)?;
+    #[cfg(unix)]
+    let _ = socket.set_tcp_mss(1000);
+    socket.bind(&at.into())?;
+    Ok(socket)
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(serve(stream, shared.clone()));
+                }
+                Err(_) => { let _ = connections.join_next().await; }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Json {
+    name: String,
+    value: f64,
+}
+
+async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    let mut generation = shared.generation.subscribe();
+    generation.mark_unchanged();
+    let mode = *shared.mode.borrow();
+    lock(&shared.attempts).push(shared.journal.clock().now());
+    let number = shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
+    let mut entry = shared
+        .journal
+        .arrived("parent", number, format!("WS {MOUNT}"));
+    let _ = stream.set_nodelay(true);
+    let exchange = entry.id();
+    let talking = async {
+        match mode {
+            Mode::Drop => {
+                let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+                return Ending::Cut;
+            }
+            Mode::Hang => std::future::pending().await,
+            Mode::Well | Mode::Deaf => {}
+        }
+        let Ok(mut socket) = accept_async(stream).await else {
+            return Ending::Left;
+        };
+        entry.answered(101);
+        let mut modes = shared.mode.subscribe();
+        loop {
+            if *modes.borrow() == Mode::Deaf {
+                let _ = modes.wait_for(|mode| *mode != Mode::Deaf).await;
+            }
+            let frame = tokio::select! {
+                frame = socket.next() => frame,
+                Ok(_) = modes.wait_for(|mode| *mode == Mode::Deaf) => continue,
+            };
+            match frame {
+                Some(Ok(Message::Text(text))) => {
+                    entry.frames(Way::Sent, 1);
+                    match serde_json::from_str::<Json>(&text) {
+                        Ok(Json { name, value }) => lock(&shared.levels).push(Level {
+                            exchange,
+                            name,
+                            value,
+                        }),
+                        Err(_) => {
+                            shared.others.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                    shared.journal.touch();
+                }
+                Some(Ok(Message::Binary(_))) => {
+                    shared.others.fetch_add(1, Ordering::Relaxed);
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Ending::Left,
+            }
+        }
+    };
+    let ending = tokio::select! {
+        ending = talking => ending,
+        _ = generation.changed() => Ending::Cut,
+    };
+    entry.end(ending);
+}
