@@ -100,16 +100,16 @@ fn is_service_url(text: &str) -> bool {
 
 async fn forward(
     State(proxy): State<Proxy>,
-    path: Option<Path<(String, String)>>,
+    Path(parts): Path<BTreeMap<String, String>>,
     request: Request,
 ) -> Result<Response, Fault> {
-    let path = path.map_or(String::new(), |Path((_name, path))| path);
+    let path = parts.get("path").map_or("", String::as_str);
     let (head, body) = request.into_parts();
     let url = proxy.url(name(&head.uri)).ok_or_else(Fault::unknown)?;
 
     let mut call = Request::builder()
         .method(head.method)
-        .uri(target(&url, &path, &head.uri));
+        .uri(target(&url, path, &head.uri));
     if let Some(headers) = call.headers_mut() {
         *headers = end_to_end(head.headers);
         headers.remove(header::HOST); // the client names the service instead

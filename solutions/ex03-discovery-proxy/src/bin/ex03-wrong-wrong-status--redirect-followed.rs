@@ -136,6 +136,7 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Result<Respons
     if let Some(elsewhere) = elsewhere
         && is_get
         && answer.status().is_redirection()
+        && answer.status() != StatusCode::NOT_MODIFIED
     {
         let call = Request::get(elsewhere.as_bytes()).body(Body::empty());
         let call = call.map_err(Fault::broken)?;

@@ -1,10 +1,11 @@
-//! Mistake: whether the service is well is asked with a blocking client first, in the middle of the handler.
+//! Mistake: calls take turns with a std mutex, held while a thread makes the call that the handler joins.
 
 use std::{
     collections::BTreeMap,
     env,
     error::Error,
-    sync::{Arc, RwLock},
+    sync::{Arc, Mutex, RwLock},
+    thread,
     time::Duration,
 };
 
@@ -26,7 +27,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use tokio::{net::TcpListener, sync::Notify, time};
+use tokio::{net::TcpListener, runtime::Handle, sync::Notify, time};
 use url::Url;
 
 #[tokio::main]
@@ -52,6 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 struct Proxy {
     services: Arc<RwLock<BTreeMap<String, String>>>,
     client: Client<HttpConnector, Body>,
+    turn: Arc<Mutex<()>>,
     timeout: Duration,
 }
 
@@ -61,6 +63,7 @@ impl Proxy {
         connector.set_nodelay(true);
         Ok(Self {
             services: Arc::default(),
+            turn: Arc::default(),
             client: Client::builder(TokioExecutor::new()).build(connector),
             timeout: Duration::from_millis(env_or("UPSTREAM_TIMEOUT_MS", "2000").parse()?),
         })
@@ -101,13 +104,6 @@ fn is_service_url(text: &str) -> bool {
 async fn forward(State(proxy): State<Proxy>, request: Request) -> Result<Response, Fault> {
     let (head, body) = request.into_parts();
     let url = proxy.url(name(&head.uri)).ok_or_else(Fault::unknown)?;
-    let probe = ureq::Agent::config_builder()
-        .timeout_global(Some(proxy.timeout))
-        .build();
-    let probe = ureq::Agent::new_with_config(probe).head(target(&url, &head.uri));
-    if let Err(error) = probe.call() {
-        eprintln!("not well: {error}");
-    }
 
     let mut call = Request::builder()
         .method(head.method)
@@ -134,9 +130,17 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Result<Respons
     });
     let call = call.body(Body::new(upload)).map_err(Fault::bad_request)?;
 
-    let answer = tokio::select! {
-        answer = proxy.client.request(call) => answer.map_err(Fault::broken)?,
-        () = silence(&moved, proxy.timeout) => return Err(Fault::late()),
+    let head = async {
+        tokio::select! {
+            answer = proxy.client.request(call) => answer.map_err(Fault::broken),
+            () = silence(&moved, proxy.timeout) => Err(Fault::late()),
+        }
+    };
+    let answer = {
+        let _turn = proxy.turn.lock().unwrap();
+        let runtime = Handle::current();
+        let answer = thread::scope(|scope| scope.spawn(|| runtime.block_on(head)).join());
+        answer.map_err(|_| Fault::broken("the call panicked"))??
     };
     let (head, body) = answer.into_parts();
     Ok((head.status, end_to_end(head.headers), Body::new(body)).into_response())
