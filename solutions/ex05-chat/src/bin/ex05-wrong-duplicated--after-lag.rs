@@ -1,4 +1,4 @@
-//! Mistake: whoever has missed messages is sent the last ones again, though the channel still holds them, too.
+//! Mistake: whoever has missed messages is sent the last ones before the gap again, to find the place.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -91,31 +91,7 @@ struct Chat {
     rooms: Arc<Mutex<HashMap<String, Room>>>,
 }
 
-/// The channel, and the last messages that went through it.
-#[derive(Clone)]
-struct Room {
-    channel: broadcast::Sender<Utf8Bytes>,
-    last: Arc<Mutex<VecDeque<Utf8Bytes>>>,
-}
-
-impl Room {
-    fn new(backlog: usize) -> Self {
-        Self {
-            channel: broadcast::Sender::new(backlog),
-            last: Arc::default(),
-        }
-    }
-
-    fn send(&self, message: Utf8Bytes) {
-        let mut last = self.last.lock().unwrap();
-        if last.len() == 8 {
-            last.pop_front();
-        }
-        last.push_back(message.clone());
-        let _ = self.channel.send(message);
-    }
-}
-
+type Room = broadcast::Sender<Utf8Bytes>;
 type Messages = broadcast::Receiver<Utf8Bytes>;
 
 impl Chat {
@@ -123,9 +99,9 @@ impl Chat {
     /// any more: a channel keeps those only for its receivers.
     fn join(&self, room: String) -> (Room, Messages) {
         let mut rooms = self.rooms.lock().unwrap();
-        rooms.retain(|_, room| room.channel.receiver_count() > 0);
+        rooms.retain(|_, room| room.receiver_count() > 0);
         let room = rooms.entry(room).or_insert_with(|| Room::new(BACKLOG));
-        (room.clone(), room.channel.subscribe())
+        (room.clone(), room.subscribe())
     }
 }
 
@@ -135,7 +111,7 @@ async fn converse(socket: WebSocket, name: String, room: Room, messages: Message
     let (complain, complaints) = mpsc::channel(1);
     let end = tokio::select! {
         end = listen(&mut stream, &name, &room, complain) => end,
-        end = deliver(&mut sink, &room, messages, complaints) => end,
+        end = deliver(&mut sink, messages, complaints) => end,
     };
     let _ = timeout(CLOSING, goodbye(end, sink, stream)).await;
 }
@@ -164,7 +140,7 @@ async fn listen(
         match text {
             Some(text) => {
                 let message = json!({"from": name, "text": text}).to_string();
-                room.send(message.into()); // never waits for a reader
+                let _ = room.send(message.into()); // never waits for a reader
                 // A read may bring hundreds of messages. Between them it is the
                 // readers' turn, or all of them would fall behind.
                 yield_now().await;
@@ -187,18 +163,24 @@ fn text_of(frame: &str) -> Option<String> {
 /// Sends what the room says, at the pace of this one reader.
 async fn deliver(
     sink: &mut SplitSink<WebSocket, Message>,
-    room: &Room,
     mut messages: Messages,
     mut complaints: mpsc::Receiver<Utf8Bytes>,
 ) -> End {
-    let mut again = VecDeque::new();
+    let (mut before, mut again) = (VecDeque::new(), VecDeque::new());
     loop {
         let frame = tokio::select! {
+            biased;
             Some(message) = async { again.pop_front() } => message,
             message = messages.recv() => match message {
-                Ok(message) => message,
+                Ok(message) => {
+                    before.push_back(message.clone());
+                    if before.len() > 3 {
+                        before.pop_front();
+                    }
+                    message
+                }
                 Err(RecvError::Lagged(n)) => {
-                    again = room.last.lock().unwrap().clone();
+                    again.append(&mut before);
                     json!({"missed": n}).to_string().into()
                 }
                 Err(RecvError::Closed) => return End::Theirs,

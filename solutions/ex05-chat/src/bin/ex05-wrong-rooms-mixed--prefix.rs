@@ -1,4 +1,4 @@
-//! Mistake: the room is looked up by the beginning of its name, so that `a` may lead into `ab`.
+//! Mistake: rooms are told apart by the beginning of their names, so that `a` and `ab` are one.
 
 use std::{
     collections::HashMap,
@@ -100,7 +100,10 @@ impl Chat {
     fn join(&self, room: String) -> (Room, Messages) {
         let mut rooms = self.rooms.lock().unwrap();
         rooms.retain(|_, room| room.receiver_count() > 0);
-        let known = rooms.keys().find(|known| known.starts_with(&room)).cloned();
+        let known = rooms
+            .keys()
+            .find(|known| known.starts_with(&room) || room.starts_with(*known))
+            .cloned();
         let room = rooms
             .entry(known.unwrap_or(room))
             .or_insert_with(|| Room::new(BACKLOG));

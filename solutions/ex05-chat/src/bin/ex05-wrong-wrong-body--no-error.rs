@@ -128,15 +128,12 @@ async fn listen(stream: &mut SplitStream<WebSocket>, name: &str, room: &Room) ->
             Ok(Message::Close(_)) => break,
             Err(error) => return why(error),
         };
-        match text {
-            Some(text) => {
-                let message = json!({"from": name, "text": text}).to_string();
-                let _ = room.send(message.into()); // never waits for a reader
-                // A read may bring hundreds of messages. Between them it is the
-                // readers' turn, or all of them would fall behind.
-                yield_now().await;
-            }
-            None => {}
+        if let Some(text) = text {
+            let message = json!({"from": name, "text": text}).to_string();
+            let _ = room.send(message.into()); // never waits for a reader
+            // A read may bring hundreds of messages. Between them it is the
+            // readers' turn, or all of them would fall behind.
+            yield_now().await;
         }
     }
     End::Theirs

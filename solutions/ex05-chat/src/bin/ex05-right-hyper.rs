@@ -1,0 +1,257 @@
+//! Right, on another stack: hyper serves, and tokio-tungstenite speaks WebSocket.
+
+use std::{
+    collections::HashMap,
+    env,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
+use http_body_util::Full;
+use hyper::{
+    Request, Response, StatusCode,
+    body::Incoming,
+    header::{CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE},
+    service::service_fn,
+    upgrade::Upgraded,
+};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpListener,
+    sync::{
+        broadcast::{self, error::RecvError},
+        mpsc,
+    },
+    task::yield_now,
+    time::{sleep, timeout},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Error, Message, Utf8Bytes,
+        handshake::derive_accept_key,
+        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
+    },
+};
+
+/// A frame over this many bytes ends the connection with code 1009.
+const LONGEST_FRAME: usize = 64 << 10;
+/// How many messages of a room are kept for those who have yet to read them.
+const BACKLOG: usize = 256;
+/// How long one frame may wait for a reader that does not read at all.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a goodbye may take.
+const CLOSING: Duration = Duration::from_secs(5);
+/// How long a client has to fetch a close frame that it did not ask for.
+const LINGER: Duration = Duration::from_secs(1);
+
+type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let port: u16 = env_or("PORT", "8080").parse()?;
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    println!("ex05 listens on http://{}", listener.local_addr()?);
+    let chat = Chat::default();
+    loop {
+        let Ok((client, _)) = listener.accept().await else {
+            sleep(Duration::from_millis(50)).await; // too many open files, perhaps
+            continue;
+        };
+        let _ = client.set_nodelay(true);
+        let chat = chat.clone();
+        tokio::spawn(async move {
+            let service = service_fn(|request| answer(request, chat.clone()));
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(client), service)
+                .with_upgrades()
+                .await;
+        });
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    chat: Chat,
+) -> hyper::http::Result<Response<Full<Bytes>>> {
+    let page = include_str!("../../../../exercises/ex05-chat/page.html");
+    let response = Response::builder();
+    match request.uri().path() {
+        "/" => response
+            .header(CONTENT_TYPE, "text/html; charset=utf-8")
+            .body(page.into()),
+        "/healthz" => response.body("ok".into()),
+        "/ws" => enter(request, chat),
+        _ => response.status(StatusCode::NOT_FOUND).body("".into()),
+    }
+}
+
+fn enter(request: Request<Incoming>, chat: Chat) -> hyper::http::Result<Response<Full<Bytes>>> {
+    let query = request.uri().query().unwrap_or_default().as_bytes();
+    let query: HashMap<_, _> = url::form_urlencoded::parse(query).into_owned().collect();
+    let part = |name| query.get(name).filter(|part| !part.is_empty()).cloned();
+    let (Some(room), Some(name), Some(key)) = (
+        part("room"),
+        part("name"),
+        request.headers().get(SEC_WEBSOCKET_KEY),
+    ) else {
+        let response = Response::builder().status(StatusCode::BAD_REQUEST);
+        return response.body("a room and a name, please".into());
+    };
+    let response = Response::builder()
+        .status(StatusCode::SWITCHING_PROTOCOLS)
+        .header(CONNECTION, "Upgrade")
+        .header(UPGRADE, "websocket")
+        .header(SEC_WEBSOCKET_ACCEPT, derive_accept_key(key.as_bytes()));
+    // Before the upgrade is answered: from then on, nothing is missed.
+    let (room, messages) = chat.join(room);
+    tokio::spawn(async move {
+        if let Ok(client) = hyper::upgrade::on(request).await {
+            let config = WebSocketConfig::default()
+                .max_frame_size(Some(LONGEST_FRAME))
+                .max_message_size(Some(LONGEST_FRAME));
+            let client = TokioIo::new(client);
+            let socket = WebSocket::from_raw_socket(client, Role::Server, Some(config)).await;
+            converse(socket, name, room, messages).await;
+        }
+    });
+    response.body("".into())
+}
+
+/// A channel for each room. A clone shares them.
+#[derive(Clone, Default)]
+struct Chat {
+    rooms: Arc<Mutex<HashMap<String, Room>>>,
+}
+
+type Room = broadcast::Sender<Utf8Bytes>;
+type Messages = broadcast::Receiver<Utf8Bytes>;
+
+impl Chat {
+    /// Also forgets the rooms that everybody has left. They hold no messages
+    /// any more: a channel keeps those only for its receivers.
+    fn join(&self, room: String) -> (Room, Messages) {
+        let mut rooms = self.rooms.lock().unwrap();
+        rooms.retain(|_, room| room.receiver_count() > 0);
+        let room = rooms.entry(room).or_insert_with(|| Room::new(BACKLOG));
+        (room.clone(), room.subscribe())
+    }
+}
+
+/// Listens and delivers at the same time, until either ends; then says goodbye.
+async fn converse(socket: WebSocket, name: String, room: Room, messages: Messages) {
+    let (mut sink, mut stream) = socket.split();
+    let (complain, complaints) = mpsc::channel(1);
+    let end = tokio::select! {
+        end = listen(&mut stream, &name, &room, complain) => end,
+        end = deliver(&mut sink, messages, complaints) => end,
+    };
+    let _ = timeout(CLOSING, goodbye(end, sink, stream)).await;
+}
+
+/// Why a connection ends: the client wants to, or we do, with a code.
+enum End {
+    Theirs,
+    Ours(CloseCode),
+}
+
+/// Passes on what the client says. Pings and closes are answered by tungstenite.
+async fn listen(
+    stream: &mut SplitStream<WebSocket>,
+    name: &str,
+    room: &Room,
+    complain: mpsc::Sender<Utf8Bytes>,
+) -> End {
+    while let Some(frame) = stream.next().await {
+        let text = match frame {
+            Ok(Message::Text(frame)) => text_of(&frame),
+            Ok(Message::Binary(_)) => None,
+            Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
+            Ok(Message::Close(_)) => break,
+            Err(error) => return why(error),
+        };
+        match text {
+            Some(text) => {
+                let message = json!({"from": name, "text": text}).to_string();
+                let _ = room.send(message.into()); // never waits for a reader
+                // A read may bring hundreds of messages. Between them it is the
+                // readers' turn, or all of them would fall behind.
+                yield_now().await;
+            }
+            None => {
+                let complaint = json!({"error": r#"expected {"text": "…"}"#}).to_string();
+                let _ = complain.send(complaint.into()).await;
+            }
+        }
+    }
+    End::Theirs
+}
+
+/// The text of a frame `{"text": "…"}`, if it is one.
+fn text_of(frame: &str) -> Option<String> {
+    let frame: Value = serde_json::from_str(frame).ok()?;
+    Some(frame.get("text")?.as_str()?.to_owned())
+}
+
+/// Sends what the room says, at the pace of this one reader.
+async fn deliver(
+    sink: &mut SplitSink<WebSocket, Message>,
+    mut messages: Messages,
+    mut complaints: mpsc::Receiver<Utf8Bytes>,
+) -> End {
+    loop {
+        let frame = tokio::select! {
+            message = messages.recv() => match message {
+                Ok(message) => message,
+                Err(RecvError::Lagged(n)) => json!({"missed": n}).to_string().into(),
+                Err(RecvError::Closed) => return End::Theirs,
+            },
+            Some(complaint) = complaints.recv() => complaint,
+        };
+        match timeout(PATIENCE, sink.send(Message::Text(frame))).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_gone)) => return End::Theirs,
+            Err(_never_reads) => return End::Ours(CloseCode::Policy),
+        }
+    }
+}
+
+/// What the other side did wrong, as a close code.
+fn why(error: Error) -> End {
+    match error {
+        Error::Capacity(_) => End::Ours(CloseCode::Size),
+        Error::Utf8(_) => End::Ours(CloseCode::Invalid),
+        Error::Protocol(_) => End::Ours(CloseCode::Protocol),
+        _ => End::Theirs,
+    }
+}
+
+async fn goodbye(
+    end: End,
+    mut sink: SplitSink<WebSocket, Message>,
+    mut stream: SplitStream<WebSocket>,
+) {
+    match end {
+        // Reading on sends the answer to a close frame.
+        End::Theirs => while stream.next().await.is_some() {},
+        End::Ours(code) => {
+            let reason = Utf8Bytes::default();
+            let close = Message::Close(Some(CloseFrame { code, reason }));
+            if sink.send(close).await.is_ok() {
+                // To close a socket with unread bytes in it resets the
+                // connection, and the close frame could be lost.
+                sleep(LINGER).await;
+            }
+        }
+    }
+}
+
+fn env_or(name: &str, default: &str) -> String {
+    env::var(name).unwrap_or_else(|_| default.to_owned())
+}
