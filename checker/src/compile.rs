@@ -118,6 +118,7 @@ async fn run(
     let mut lines = BufReader::new(stdout).split(b'\n');
     let mut program = None;
     let mut errors: Vec<String> = Vec::new();
+    let mut placeless = String::new();
     let mut done = 0;
     while let Some(line) = lines
         .next_segment()
@@ -139,7 +140,11 @@ async fn run(
                     if message.message.level == DiagnosticLevel::Error
                         || message.message.level == DiagnosticLevel::Ice =>
                 {
+                    let is_placeless = message.message.spans.is_empty();
                     let rendered = message.message.rendered.unwrap_or(message.message.message);
+                    if is_placeless {
+                        placeless += &rendered;
+                    }
                     // rustc closes with "aborting due to …", which says nothing new.
                     if !rendered.contains("aborting due to") && !errors.contains(&rendered) {
                         errors.push(rendered);
@@ -167,6 +172,11 @@ async fn run(
             source: source.into_std_path_buf(),
         });
     }
+    // What the compiler says about no line of code may be about the disk.
+    let about_the_machine = cause(&placeless).or_else(|| cause(&complaints));
+    if let Some(cause) = about_the_machine {
+        bail!("cargo could not build {}: {cause}", target.package);
+    }
     if !errors.is_empty() {
         return Ok(Built::Broken {
             rendered: errors.join("\n").trim_end().to_owned(),
@@ -184,12 +194,54 @@ async fn run(
     })
 }
 
-/// Failures of cargo that no change of the learner's code can mend.
-fn ours(complaints: &str) -> bool {
-    [
+/// The sentence about the machine in what cargo or the compiler said, if there
+/// is one: a full disk, a folder that cannot be written to, no memory.
+fn cause(said: &str) -> Option<String> {
+    const TELLING: [&str; 8] = [
+        "(os error ",
         "No space left on device",
+        "Disk quota exceeded",
         "Read-only file system",
         "Permission denied",
+        // A linker that maps its output dies of this where the disk is full.
+        "[Bus error]",
+        "signal: 7, SIGBUS",
+        "signal: 9, SIGKILL",
+    ];
+    let plain = anstream::adapter::strip_str(said).to_string();
+    let lines: Vec<_> = plain
+        .lines()
+        .map(|line| {
+            let line = line.trim().trim_start_matches("= note: ");
+            line.trim_start_matches("error: ")
+        })
+        .filter(|line| {
+            let is_news = ["Compiling", "Blocking", "Caused by:", "warning"]
+                .iter()
+                .all(|start| !line.starts_with(start));
+            !line.is_empty() && is_news
+        })
+        .collect();
+    let told = lines
+        .iter()
+        .position(|line| TELLING.iter().any(|words| line.contains(words)))?;
+    let short = |line: &str| line.chars().take(300).collect::<String>();
+    let mut sentence = match told {
+        0 => short(lines[0]),
+        _ => format!("{}: {}", short(lines[0]), short(lines[told])),
+    };
+    if ["[Bus error]", "SIGBUS"]
+        .iter()
+        .any(|words| sentence.contains(words))
+    {
+        sentence += "; is the disk full?";
+    }
+    Some(sentence)
+}
+
+/// Other failures of cargo that no change of the learner's code can mend.
+fn ours(complaints: &str) -> bool {
+    [
         "failed to download",
         "failed to get `",
         "Could not resolve host",
@@ -212,4 +264,49 @@ fn last_words(complaints: &str) -> String {
         .take(6)
         .collect();
     lines.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_in_one_sentence() {
+        let said = "\u{1b}[1merror\u{1b}[0m: failed to write to `/t/full.rmeta`: No space left on device (os error 28)\n\n\
+                    error: linking with `cc` failed: exit status: 1\n";
+        assert_eq!(
+            cause(said).as_deref(),
+            Some("failed to write to `/t/full.rmeta`: No space left on device (os error 28)")
+        );
+        let said = "error: linking with `cc` failed: exit status: 1\n  |\n  = note:  \"cc\" \"-m64\"\n  \
+                    collect2: fatal error: ld terminated with signal 7 [Bus error]\n";
+        assert_eq!(
+            cause(said).as_deref(),
+            Some(
+                "linking with `cc` failed: exit status: 1: \
+                 collect2: fatal error: ld terminated with signal 7 [Bus error]; is the disk full?"
+            )
+        );
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_to_is_named() {
+        let said = "   Compiling ex01 v0.1.0\nerror: failed to open: /t/.cargo-lock\n\n\
+                    Caused by:\n  Read-only file system (os error 30)\n";
+        assert_eq!(
+            cause(said).as_deref(),
+            Some("failed to open: /t/.cargo-lock: Read-only file system (os error 30)")
+        );
+    }
+
+    #[test]
+    fn a_mistake_is_no_fault_of_the_machine() {
+        for said in [
+            "error: linking with `cc` failed: exit status: 1\n  = note: undefined symbol: weather\n",
+            "error: failed to parse manifest at `/w/Cargo.toml`\n\nCaused by:\n  no targets specified\n",
+            "",
+        ] {
+            assert_eq!(cause(said), None, "{said}");
+        }
+    }
 }

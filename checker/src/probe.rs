@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use mock_services::exchange::Exchange;
+use mock_services::exchange::{Ending, Exchange};
 use mock_services::scene::Scene;
 use mock_services::script::{Delivery, Hold, Treatment};
 use tokio::task::JoinSet;
@@ -354,33 +354,38 @@ pub async fn hangs(
     if seen.silence.is_some() {
         return Ok(());
     }
-    // A 504 proves a limit on the call that hangs only if no other call can have
-    // run into it. That one's time began after our request, so its answer was
-    // there early enough if it went out within half the limit of our request;
-    // and then the program must not have lacked a processor to read it.
-    let limit = seen.limit / 2;
-    let waited = match (before, stage.program.activity()) {
-        (Some(before), Some(after)) => after.waited.saturating_sub(before.waited),
-        _ => Duration::ZERO,
+    // A 504 proves a limit on the call that hangs only if the limit cannot have
+    // ended another call: every other answer went out in good time, and then the
+    // program did not lack a processor to read it.
+    let half = seen.limit / 2;
+    let starved = match (before, stage.program.activity()) {
+        (Some(before), Some(after)) => after.waited.saturating_sub(before.waited) > half,
+        _ => false,
     };
-    let exchanges = stage.journal.exchanges();
-    let asked = exchanges
-        .iter()
-        .map(|x| x.arrived)
-        .min()
-        .unwrap_or_default();
-    let late = exchanges.iter().filter(|x| x.service != YOU).any(|x| {
-        // One client at a time: the next call begins when the last was given up.
-        let given_up = exchanges
-            .iter()
-            .filter(|other| other.ending == mock_services::exchange::Ending::Left)
-            .filter_map(|other| other.ended.filter(|ended| *ended <= x.arrived));
-        let began = given_up.fold(asked, std::cmp::Ord::max);
-        x.answered
-            .is_some_and(|answered| answered.since(began) > limit)
-    });
-    seen.too_busy |= waited > limit || late;
+    seen.too_busy |= starved || any_answered_after(half, &stage.journal.exchanges());
     Ok(())
+}
+
+/// Whether a service answered a call later than `limit` after the earliest moment
+/// at which the program can have begun to wait for it. That is our first request.
+/// A program that takes one client at a time begins with the next when a call was
+/// given up and no other was under way.
+fn any_answered_after(limit: Duration, exchanges: &[Exchange]) -> bool {
+    let Some(asked) = exchanges.iter().map(|x| x.arrived).min() else {
+        return false;
+    };
+    let calls = || exchanges.iter().filter(|x| x.service != YOU);
+    let none_at = |at| calls().all(|x| x.arrived >= at || x.ended.is_some_and(|end| end <= at));
+    let given_up: Vec<_> = calls()
+        .filter(|x| x.ending == Ending::Left)
+        .filter_map(|x| x.ended)
+        .filter(|at| none_at(*at))
+        .collect();
+    calls().any(|call| {
+        let begun = given_up.iter().filter(|at| **at <= call.arrived).max();
+        call.answered
+            .is_some_and(|at| at.since(*begun.unwrap_or(&asked)) > limit)
+    })
 }
 
 /// One request of ours, to its answer or to the end of our patience. After a
@@ -444,5 +449,91 @@ pub fn note_health(health: Health, seen: &mut Observation, late: &mut JoinSet<()
             *late = still;
         }
         Health::TooBusy => seen.too_busy = true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mock_services::moment::Moment;
+
+    use super::*;
+
+    /// A request to us or to the weather: when it came, when it was answered if it
+    /// was, when it was over.
+    fn exchange(service: &str, arrived: u64, answered: Option<u64>, ended: u64) -> Exchange {
+        let at = |ms: u64| Moment::from_micros(ms * 1000);
+        Exchange {
+            id: 0,
+            service: service.to_owned(),
+            connection: 1,
+            request: "GET /today".to_owned(),
+            arrived: at(arrived),
+            answered: answered.map(at),
+            ended: Some(at(ended)),
+            status: answered.map(|_| 200),
+            ending: match answered {
+                Some(answered) if answered == ended => Ending::Answered,
+                _ => Ending::Left,
+            },
+        }
+    }
+
+    fn late(exchanges: &[Exchange]) -> bool {
+        any_answered_after(Duration::from_millis(20), exchanges)
+    }
+
+    #[test]
+    fn a_call_that_hangs_is_never_late() {
+        let hung = exchange("weather", 1, None, 43);
+        assert!(!late(&[exchange(YOU, 0, Some(44), 44), hung]));
+    }
+
+    #[test]
+    fn a_slow_answer_beside_it_may_be_what_ran_out() {
+        let you = || exchange(YOU, 0, Some(44), 44);
+        let hung = || exchange("weather", 1, None, 43);
+        let beside = |answered| exchange("weather", 2, Some(answered), answered);
+        assert!(!late(&[you(), hung(), beside(20)]));
+        assert!(late(&[you(), hung(), beside(21)]));
+        // It came late to the service, and its time had begun all the same.
+        let delayed = exchange("weather", 30, Some(31), 31);
+        assert!(late(&[you(), hung(), delayed]));
+    }
+
+    #[test]
+    fn one_client_at_a_time_begins_anew_with_the_next() {
+        let clients = [
+            exchange(YOU, 0, Some(44), 44),
+            exchange(YOU, 0, Some(87), 87),
+        ];
+        let first = [
+            exchange("weather", 1, None, 43),
+            exchange("weather", 1, Some(3), 3),
+        ];
+        let second = |answered| {
+            [
+                exchange("weather", 45, Some(46), 86),
+                exchange("weather", 45, Some(answered), answered),
+            ]
+        };
+        assert!(!late(
+            &[clients.clone(), first.clone(), second(60)].concat()
+        ));
+        assert!(late(&[clients, first, second(64)].concat()));
+    }
+
+    #[test]
+    fn a_call_given_up_among_others_begins_nothing() {
+        let clients = [
+            exchange(YOU, 0, Some(44), 44),
+            exchange(YOU, 0, Some(44), 44),
+        ];
+        let hung = [
+            exchange("weather", 1, None, 43),
+            exchange("weather", 2, Some(3), 44),
+        ];
+        // Begun with the rest, held up on its way, answered as if it were prompt.
+        let held_up = [exchange("weather", 43, Some(44), 44)];
+        assert!(late(&[&clients[..], &hung, &held_up].concat()));
     }
 }

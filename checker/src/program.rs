@@ -122,6 +122,17 @@ pub enum StartError {
         /// The command's first word.
         command: String,
     },
+    /// There is no directory for it to run in.
+    #[error(
+        "no folder for the program can be made in {} ({why}); make room or a place there, or let TMPDIR name another folder",
+        parent.display()
+    )]
+    NoDirectory {
+        /// Where it should be.
+        parent: PathBuf,
+        /// What the system says.
+        why: io::ErrorKind,
+    },
     /// A failure of the machine's or ours.
     #[error("the program could not be started: {0}")]
     Other(#[from] io::Error),

@@ -12,6 +12,7 @@ use mock_services::journal::{Ids, Journal};
 use mock_services::moment::Clock;
 use mock_services::tap::{Behind, Tap};
 use mock_services::weather::{self, Weather, WeatherService};
+use tokio::net::TcpStream;
 
 use tokio::sync::OnceCell;
 
@@ -37,7 +38,7 @@ pub struct Run {
     service: WeatherService,
     auth: OnceCell<AuthService>,
     control: Client,
-    _control_tap: Tap,
+    control_tap: Tap,
 }
 
 /// A program to grade.
@@ -61,12 +62,14 @@ impl Run {
     ) -> anyhow::Result<Self> {
         let clock = Clock::start();
         let weather = Weather::from_seed(seed);
+        // Where there is no port at all, the service's server would panic.
+        ports_are_left()?;
         let service = weather.serve().await;
         let journal = Journal::new(clock, Ids::default());
         let tap = Tap::open(behind(&service), journal.clone())
             .await
             .context(NO_PORT)?;
-        Ok(Self {
+        let run = Self {
             seed,
             clock,
             weather,
@@ -77,8 +80,28 @@ impl Run {
             auth: OnceCell::new(),
             control: Client::new(tap.address(), journal),
             service,
-            _control_tap: tap,
-        })
+            control_tap: tap,
+        };
+        run.talk().await?;
+        Ok(run)
+    }
+
+    /// Proves that this machine has ports left, and that connections on it carry
+    /// an answer: where it is not so, nothing is to be said about the program.
+    ///
+    /// # Errors
+    /// Where they cannot.
+    pub async fn talk(&self) -> anyhow::Result<()> {
+        ports_are_left()?;
+        // This one says why there is none.
+        TcpStream::connect(self.control_tap.address())
+            .await
+            .context(NO_CONNECTION)?;
+        match self.control.get("/weather/today").await.reply {
+            Ok(reply) if reply.status == 200 => Ok(()),
+            Ok(reply) => anyhow::bail!("{NO_CONNECTION} ({})", reply.body),
+            Err(why) => anyhow::bail!("{NO_CONNECTION} ({why})"),
+        }
     }
 
     /// A new recording on this run's clock, with ids of its own.
@@ -110,7 +133,19 @@ impl Run {
 
 /// What is said where the system has no port left.
 pub(crate) const NO_PORT: &str =
-    "no free port on 127.0.0.1 for the mock services; is loopback up, and are sockets left?";
+    "too few free ports on 127.0.0.1; is loopback up, and are ports and descriptors left?";
+
+/// Proves that there are more ports than any probe takes.
+fn ports_are_left() -> anyhow::Result<()> {
+    const MOST: usize = 64;
+    let taken: std::io::Result<Vec<_>> = (0..MOST)
+        .map(|_| std::net::TcpListener::bind("127.0.0.1:0"))
+        .collect();
+    taken.map(drop).context(NO_PORT)
+}
+
+const NO_CONNECTION: &str = "no connection can be made on 127.0.0.1, not even between the checker \
+                             and itself; is loopback up, and are ports and descriptors left?";
 
 fn behind(service: &WeatherService) -> Behind {
     Behind {

@@ -269,12 +269,10 @@ impl<'run> Stage<'run> {
         let program = Program::start(&launch, run.clock)
             .await
             .map_err(|error| match error {
-                StartError::NotFound { .. } | StartError::NotExecutable { .. } => {
-                    Unset::Fault(anyhow::anyhow!("{error}"))
-                }
                 StartError::Other(error) => Unset::Fault(
                     anyhow::Error::new(error).context("the program could not be started"),
                 ),
+                said => Unset::Fault(said.into()),
             })?;
         Ok(Self {
             run,

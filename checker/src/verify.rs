@@ -11,7 +11,7 @@ use crate::judge::{self, Check, Fault};
 use crate::observation::Observation;
 use crate::probe;
 use crate::progress::Progress;
-use crate::report::{Finding, Outcome, Report, Timings};
+use crate::report::{Finding, Outcome, Report, Timings, Verdict};
 use crate::run::{Candidate, Run};
 use crate::source::{self, Hints};
 use crate::stage::Stage;
@@ -274,6 +274,9 @@ pub async fn grade(
             report.findings = unreached(not_ready(ready, &seen), prepared.graded);
             report.output = seen.output.text;
         }
+    }
+    if report.verdict() != Verdict::Pass {
+        run.talk().await?;
     }
     if report.leading().is_some()
         && let Some(source) = source

@@ -1,7 +1,6 @@
 //! The checker's end of the lifeline.
 
 use std::ffi::OsString;
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as Socket;
@@ -48,7 +47,7 @@ pub(super) struct Program {
 
 impl Program {
     pub(super) async fn start(launch: &Launch, clock: Clock) -> Result<Self, StartError> {
-        let directory = directory()?;
+        let directory = environment::directory()?;
         let start = Order::Start(Start {
             command: absolute(&launch.command)?,
             env: environment::of(launch, directory.path()),
@@ -150,14 +149,6 @@ impl Program {
             killed_keeper: outcome.killed_keeper,
         }
     }
-}
-
-/// A fresh directory for a program, with its home and a place for temporary files.
-fn directory() -> io::Result<TempDir> {
-    let directory = tempfile::Builder::new().prefix("checker-").tempdir()?;
-    fs::create_dir(directory.path().join(environment::HOME))?;
-    fs::create_dir(directory.path().join(environment::TEMPORARY))?;
-    Ok(directory)
 }
 
 /// The command as it has to be said elsewhere than in our directory.

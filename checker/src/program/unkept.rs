@@ -1,6 +1,5 @@
 //! A program without a keeper, in a job that ends with us. Untried.
 
-use std::fs;
 use std::io;
 use std::process::Stdio;
 
@@ -27,9 +26,7 @@ pub(super) struct Program {
 
 impl Program {
     pub(super) async fn start(launch: &Launch, _clock: Clock) -> Result<Self, StartError> {
-        let directory = tempfile::Builder::new().prefix("checker-").tempdir()?;
-        fs::create_dir(directory.path().join(environment::HOME))?;
-        fs::create_dir(directory.path().join(environment::TEMPORARY))?;
+        let directory = environment::directory()?;
         let job = job()?;
         let (program, arguments) = launch
             .command
