@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -68,7 +68,7 @@ pub fn speak(address: SocketAddr, request: &[u8]) -> std::io::Result<Spoken<std:
     }
     let mut stream = std::net::TcpStream::from(socket);
     let spoken = matches!(stream.write(request), Ok(said) if said == request.len());
-    Ok(Spoken { stream, spoken })
+    Ok(Spoken::new(stream, spoken))
 }
 
 /// `EINPROGRESS`
@@ -82,6 +82,21 @@ pub struct Spoken<S> {
     pub stream: S,
     /// Whether the request has been spoken.
     pub spoken: bool,
+    /// Whether hyper has spoken its own. An answer may be there before that,
+    /// and hyper takes an answer without a question for nonsense.
+    echoed: bool,
+    reading: Option<Waker>,
+}
+
+impl<S> Spoken<S> {
+    fn new(stream: S, spoken: bool) -> Self {
+        Self {
+            stream,
+            spoken,
+            echoed: false,
+            reading: None,
+        }
+    }
 }
 
 impl AsyncRead for Spoken<TcpStream> {
@@ -90,6 +105,10 @@ impl AsyncRead for Spoken<TcpStream> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
+        if !self.echoed {
+            self.reading = Some(context.waker().clone());
+            return Poll::Pending;
+        }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
@@ -100,6 +119,10 @@ impl AsyncWrite for Spoken<TcpStream> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
+        self.echoed = true;
+        if let Some(reading) = self.reading.take() {
+            reading.wake();
+        }
         if self.spoken {
             return Poll::Ready(Ok(bytes.len()));
         }
@@ -233,7 +256,7 @@ impl Client {
         stream: std::io::Result<Spoken<std::net::TcpStream>>,
         entry: &mut Entry,
     ) -> Result<Reply, NoReply> {
-        let Spoken { stream, spoken } = stream.map_err(|_| NoReply::Refused)?;
+        let Spoken { stream, spoken, .. } = stream.map_err(|_| NoReply::Refused)?;
         let stream = TcpStream::from_std(stream).map_err(|_| NoReply::Refused)?;
         if !spoken {
             let connected = stream.writable().await;
@@ -241,7 +264,7 @@ impl Client {
                 return Err(NoReply::Refused);
             }
         }
-        let stream = Spoken { stream, spoken };
+        let stream = Spoken::new(stream, spoken);
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|_| NoReply::Closed)?;

@@ -521,7 +521,9 @@ impl<'run> Stage<'run> {
             "GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
             self.address
         );
-        let Spoken { mut stream, spoken } = speak(self.address, request.as_bytes())?;
+        let Spoken {
+            mut stream, spoken, ..
+        } = speak(self.address, request.as_bytes())?;
         let watcher = self.program.watcher();
         let (tell, told) = mpsc::unbounded_channel();
         let mut reading = JoinSet::new();
