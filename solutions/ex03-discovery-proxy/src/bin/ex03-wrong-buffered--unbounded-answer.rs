@@ -141,13 +141,13 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Result<Respons
     tokio::spawn(async move {
         loop {
             tokio::select! {
-                            frame = body.frame() => {
-            let Some(frame) = frame else { return };
-            let piece = frame.map(|frame| frame.into_data().unwrap_or_default());
-            _ = sender.send(piece);
+                frame = body.frame() => {
+                    let Some(frame) = frame else { return };
+                    let piece = frame.map(|frame| frame.into_data().unwrap_or_default());
+                    _ = sender.send(piece);
+                }
+                () = sender.closed() => return,
             }
-                            () = sender.closed() => return,
-                        }
         }
     });
     let body = Body::from_stream(stream::poll_fn(move |context| pieces.poll_recv(context)));
