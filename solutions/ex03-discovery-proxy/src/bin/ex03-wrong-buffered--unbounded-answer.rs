@@ -141,10 +141,11 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Result<Respons
     tokio::spawn(async move {
         loop {
             tokio::select! {
-                frame = body.frame() => match frame {
-                    Some(frame) => _ = sender.send(frame.map(|frame| frame.into_data().unwrap_or_default())),
-                    None => return,
-                },
+                frame = body.frame() => {
+                    let Some(frame) = frame else { return };
+                    let piece = frame.map(|frame| frame.into_data().unwrap_or_default());
+                    _ = sender.send(piece);
+                }
                 () = sender.closed() => return,
             }
         }
