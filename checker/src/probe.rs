@@ -351,30 +351,52 @@ pub async fn hangs(
             }
         }
     }
+    // Clients may have shared a call, and a call may be lost on a busy machine.
+    let came = || calls_of(route, &stage.journal.exchanges()).count();
+    if came() < 2 {
+        ask(contract, stage, seen, Question::Hang(route), NO_LIMIT_AFTER).await?;
+    }
     if seen.silence.is_some() {
         return Ok(());
     }
-    // A 504 proves a limit on the call that hangs only if the limit cannot have
-    // ended another call: every other answer went out in good time, and then the
-    // program did not lack a processor to read it.
+    // A 504 proves a limit on the call that hangs only if both ways to hang were
+    // met and the limit cannot have ended another call: every other answer went
+    // out in good time, and the program did not lack a processor to read it.
     let half = seen.limit / 2;
     let starved = match (before, stage.program.activity()) {
         (Some(before), Some(after)) => after.waited.saturating_sub(before.waited) > half,
         _ => false,
     };
-    seen.too_busy |= starved || any_answered_after(half, &stage.journal.exchanges());
+    let exchanges = stage.journal.exchanges();
+    let gave_up = |(_, answer): &(Question, Answer)| {
+        answer.reply.as_ref().is_ok_and(|reply| reply.status == 504)
+    };
+    let lost = came() < 2 && seen.answers.iter().any(gave_up);
+    seen.too_busy |= starved || lost || others_may_run_out(route, half, &exchanges);
     Ok(())
 }
 
-/// Whether a service answered a call later than `limit` after the earliest moment
-/// at which the program can have begun to wait for it. That is our first request.
-/// A program that takes one client at a time begins with the next when a call was
+/// The calls of a route at the services.
+fn calls_of<'a>(route: &str, exchanges: &'a [Exchange]) -> impl Iterator<Item = &'a Exchange> {
+    exchanges
+        .iter()
+        .filter(move |x| x.service != YOU && route_of(x) == route)
+}
+
+/// Whether a call that a service is to answer, which is any but every other one of
+/// the route that hangs, was not answered within `limit` of the earliest moment at
+/// which the program can have begun to wait for it. That is our first request. A
+/// program that takes one client at a time begins with the next when a call was
 /// given up and no other was under way.
-fn any_answered_after(limit: Duration, exchanges: &[Exchange]) -> bool {
+fn others_may_run_out(route: &str, limit: Duration, exchanges: &[Exchange]) -> bool {
     let Some(asked) = exchanges.iter().map(|x| x.arrived).min() else {
         return false;
     };
     let calls = || exchanges.iter().filter(|x| x.service != YOU);
+    let unanswered = calls().filter(|x| x.answered.is_none()).count();
+    if unanswered > calls_of(route, exchanges).count().div_ceil(2) {
+        return true;
+    }
     let none_at = |at| calls().all(|x| x.arrived >= at || x.ended.is_some_and(|end| end <= at));
     let given_up: Vec<_> = calls()
         .filter(|x| x.ending == Ending::Left)
@@ -458,15 +480,14 @@ mod tests {
 
     use super::*;
 
-    /// A request to us or to the weather: when it came, when it was answered if it
-    /// was, when it was over.
-    fn exchange(service: &str, arrived: u64, answered: Option<u64>, ended: u64) -> Exchange {
+    /// A call: when it came, when it was answered if it was, when it was over.
+    fn call(request: &str, arrived: u64, answered: Option<u64>, ended: u64) -> Exchange {
         let at = |ms: u64| Moment::from_micros(ms * 1000);
         Exchange {
             id: 0,
-            service: service.to_owned(),
+            service: "weather".to_owned(),
             connection: 1,
-            request: "GET /today".to_owned(),
+            request: format!("GET {request}"),
             arrived: at(arrived),
             answered: answered.map(at),
             ended: Some(at(ended)),
@@ -478,62 +499,63 @@ mod tests {
         }
     }
 
-    fn late(exchanges: &[Exchange]) -> bool {
-        any_answered_after(Duration::from_millis(20), exchanges)
+    /// Two clients who came at once, and these calls of the program's, of which
+    /// every other one to `/today` is to hang.
+    fn may_run_out(calls: &[Exchange]) -> bool {
+        let client = || Exchange {
+            service: YOU.to_owned(),
+            ..call("/tomorrow", 0, Some(44), 44)
+        };
+        let exchanges = [&[client(), client()], calls].concat();
+        others_may_run_out("/today", Duration::from_millis(20), &exchanges)
     }
 
     #[test]
-    fn a_call_that_hangs_is_never_late() {
-        let hung = exchange("weather", 1, None, 43);
-        assert!(!late(&[exchange(YOU, 0, Some(44), 44), hung]));
+    fn calls_that_hang_prove_their_own_limit() {
+        let before_the_head = call("/today", 1, None, 43);
+        let in_mid_body = call("/today", 1, Some(2), 43);
+        assert!(!may_run_out(&[before_the_head, in_mid_body]));
     }
 
     #[test]
     fn a_slow_answer_beside_it_may_be_what_ran_out() {
-        let you = || exchange(YOU, 0, Some(44), 44);
-        let hung = || exchange("weather", 1, None, 43);
-        let beside = |answered| exchange("weather", 2, Some(answered), answered);
-        assert!(!late(&[you(), hung(), beside(20)]));
-        assert!(late(&[you(), hung(), beside(21)]));
+        let hung = || call("/today", 1, None, 43);
+        let beside = |answered| call("/tomorrow", 2, Some(answered), answered);
+        assert!(!may_run_out(&[hung(), beside(20)]));
+        assert!(may_run_out(&[hung(), beside(21)]));
         // It came late to the service, and its time had begun all the same.
-        let delayed = exchange("weather", 30, Some(31), 31);
-        assert!(late(&[you(), hung(), delayed]));
+        assert!(may_run_out(&[hung(), call("/tomorrow", 30, Some(31), 31)]));
+    }
+
+    #[test]
+    fn an_answer_that_never_went_out_may_be_what_ran_out() {
+        let hung = || call("/today", 1, None, 43);
+        assert!(may_run_out(&[hung(), call("/tomorrow", 1, None, 43)]));
+        // It was to hang in mid-body, and was left before its head.
+        assert!(may_run_out(&[hung(), hung()]));
     }
 
     #[test]
     fn one_client_at_a_time_begins_anew_with_the_next() {
-        let clients = [
-            exchange(YOU, 0, Some(44), 44),
-            exchange(YOU, 0, Some(87), 87),
-        ];
-        let first = [
-            exchange("weather", 1, None, 43),
-            exchange("weather", 1, Some(3), 3),
-        ];
-        let second = |answered| {
+        let calls = |answered| {
             [
-                exchange("weather", 45, Some(46), 86),
-                exchange("weather", 45, Some(answered), answered),
+                call("/today", 1, None, 43),
+                call("/tomorrow", 1, Some(3), 3),
+                call("/today", 45, Some(46), 86),
+                call("/tomorrow", 45, Some(answered), answered),
             ]
         };
-        assert!(!late(
-            &[clients.clone(), first.clone(), second(60)].concat()
-        ));
-        assert!(late(&[clients, first, second(64)].concat()));
+        assert!(!may_run_out(&calls(60)));
+        assert!(may_run_out(&calls(64)));
     }
 
     #[test]
     fn a_call_given_up_among_others_begins_nothing() {
-        let clients = [
-            exchange(YOU, 0, Some(44), 44),
-            exchange(YOU, 0, Some(44), 44),
-        ];
-        let hung = [
-            exchange("weather", 1, None, 43),
-            exchange("weather", 2, Some(3), 44),
-        ];
-        // Begun with the rest, held up on its way, answered as if it were prompt.
-        let held_up = [exchange("weather", 43, Some(44), 44)];
-        assert!(late(&[&clients[..], &hung, &held_up].concat()));
+        assert!(may_run_out(&[
+            call("/today", 1, None, 43),
+            call("/today", 2, Some(3), 44),
+            // Begun with the rest, held up on its way, answered as if it were prompt.
+            call("/tomorrow", 43, Some(44), 44),
+        ]));
     }
 }
