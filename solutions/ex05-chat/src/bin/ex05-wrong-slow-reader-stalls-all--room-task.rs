@@ -83,10 +83,13 @@ async fn enter(State(chat): State<Chat>, seat: Query<Seat>, ws: WebSocketUpgrade
 /// How to reach each room's task. A clone shares them.
 #[derive(Clone, Default)]
 struct Chat {
-    rooms: Arc<Mutex<HashMap<String, (Queue, mpsc::Sender<Queue>)>>>,
+    rooms: Arc<Mutex<HashMap<String, Room>>>,
 }
 
 type Queue = mpsc::Sender<Utf8Bytes>;
+
+/// How to say something in a room, and how to join it.
+type Room = (Queue, mpsc::Sender<Queue>);
 
 impl Chat {
     /// The room, the queue that leads to the new member, and its end.
@@ -105,7 +108,7 @@ impl Chat {
     }
 }
 
-fn open() -> (Queue, mpsc::Sender<Queue>) {
+fn open() -> Room {
     let (said, to_say) = mpsc::channel(BACKLOG);
     let (joins, to_join) = mpsc::channel(1);
     tokio::spawn(hand_out(to_say, to_join));

@@ -68,9 +68,13 @@ async fn pick(room: String, all: watch::Sender<Levels>, only: watch::Sender<Leve
     let mut all = all.subscribe();
     loop {
         let level = all.borrow_and_update().rooms[&room].clone();
-        only.send_if_modified(|levels| match levels.rooms.get(&room) {
-            Some(known) if known.report == level.report => false,
-            _ => levels.rooms.insert(room.clone(), level).is_none() || true,
+        only.send_if_modified(|levels| {
+            let known = levels.rooms.get(&room);
+            let new = known.is_none_or(|known| known.report != level.report);
+            if new {
+                levels.rooms.insert(room.clone(), level);
+            }
+            new
         });
         all.changed().await.expect("the gateway lives as long");
     }
