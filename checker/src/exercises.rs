@@ -9,6 +9,7 @@ mod ex06;
 mod guests;
 
 use crate::diagnosis::Diagnosis;
+use crate::judge::Check;
 use crate::observation::Observation;
 use crate::report::{Finding, Timeline};
 use crate::run::Run;
@@ -57,7 +58,7 @@ impl Graded {
     }
 
     /// The ids and titles of its checks, in teaching order, without `ready`.
-    pub fn checks(self) -> Vec<crate::judge::Check> {
+    pub fn checks(self) -> Vec<Check> {
         match self {
             Self::Ex01 => ex01::checks(),
             Self::Ex02 => ex02::checks(),
@@ -103,6 +104,22 @@ impl Graded {
             }
             _ => diagnosis,
         }
+    }
+}
+
+/// One check that stands before all the others.
+fn only(broken: &Finding, checks: Vec<Check>, timeline: Timeline, seen: &Observation) -> Judged {
+    let findings = checks.into_iter().map(|check| {
+        if check.id == broken.check {
+            broken.clone()
+        } else {
+            check.not_reached(format!("{} comes first", broken.check))
+        }
+    });
+    Judged {
+        findings: findings.collect(),
+        timelines: vec![timeline],
+        output: seen.output.text.clone(),
     }
 }
 

@@ -88,7 +88,12 @@ async fn on(
         limit: stage.setting.upstream_timeout,
         ..Observation::default()
     };
-    let mut trouble = probe(&stage, &mut seen).await.err();
+    /// No probe takes this long: each of its waits has an end of its own.
+    const LONGEST: Duration = Duration::from_secs(120);
+    let mut trouble = match tokio::time::timeout(LONGEST, probe(&stage, &mut seen)).await {
+        Ok(probed) => probed.err(),
+        Err(_) => Some(Trouble::TooBusy),
+    };
     if trouble.is_none() && seen.silence.is_some() && seen.health.is_none() {
         // Is it that request alone that stands still, or everything?
         match stage.health().await {

@@ -11,6 +11,7 @@ use mock_services::journal::Entry;
 use serde::Deserialize;
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -27,7 +28,9 @@ const KEPT: usize = 60;
 /// An open WebSocket. Dropping it closes the connection without a word.
 #[derive(Debug)]
 pub struct Socket {
-    write: Option<SplitSink<WebSocketStream<TcpStream>, Message>>,
+    // Whoever does not read what we say must not stop us.
+    say: mpsc::UnboundedSender<(Vec<Message>, oneshot::Sender<()>)>,
+    _writing: JoinSet<()>,
     read: Option<SplitStream<WebSocketStream<TcpStream>>>,
     heard: Arc<Mutex<Heard>>,
     entry: Arc<Mutex<Entry>>,
@@ -185,8 +188,12 @@ impl Client {
             Ok((stream, handle)) => {
                 entry.answered(101);
                 let (write, read) = stream.split();
+                let (say, said) = mpsc::unbounded_channel();
+                let mut writing = JoinSet::new();
+                writing.spawn(write_all(write, said));
                 Ok(Socket {
-                    write: Some(write),
+                    say,
+                    _writing: writing,
                     read: Some(read),
                     heard: Arc::default(),
                     entry: Arc::new(Mutex::new(entry)),
@@ -280,25 +287,21 @@ impl Socket {
         look(&lock(&self.heard))
     }
 
-    /// Sends a frame. Where the other side has gone, nothing happens: that shows
-    /// in what is heard.
+    /// Sends a frame. Where the other side has gone, or does not read, nothing
+    /// happens: that shows in what is heard.
     pub async fn say(&mut self, frame: Message) {
-        if let Some(write) = &mut self.write {
-            lock(&self.entry).frames(Way::Sent, 1);
-            let _ = write.send(frame).await;
-        }
+        self.say_all(vec![frame]).await;
     }
 
-    /// Sends frames in one go.
+    /// Sends frames in one go. They have gone out when this returns, unless the
+    /// other side does not read: then they wait.
     pub async fn say_all(&mut self, frames: Vec<Message>) {
-        if let Some(write) = &mut self.write {
-            lock(&self.entry).frames(Way::Sent, u32::try_from(frames.len()).unwrap_or(u32::MAX));
-            for frame in frames {
-                if write.feed(frame).await.is_err() {
-                    return;
-                }
-            }
-            let _ = write.flush().await;
+        /// Long enough for anybody who reads at all, if only slowly.
+        const WAIT: Duration = Duration::from_millis(100);
+        lock(&self.entry).frames(Way::Sent, u32::try_from(frames.len()).unwrap_or(u32::MAX));
+        let (gone_out, wait) = oneshot::channel();
+        if self.say.send((frames, gone_out)).is_ok() {
+            let _ = tokio::time::timeout(WAIT, wait).await;
         }
     }
 
@@ -321,6 +324,24 @@ impl Socket {
     pub fn reset(self) {
         let _ = SockRef::from(&self.handle).set_linger(Some(Duration::ZERO));
         lock(&self.entry).end(Ending::Left);
+    }
+}
+
+async fn write_all(
+    mut write: SplitSink<WebSocketStream<TcpStream>, Message>,
+    mut said: mpsc::UnboundedReceiver<(Vec<Message>, oneshot::Sender<()>)>,
+) {
+    while let Some((frames, gone_out)) = said.recv().await {
+        for frame in frames {
+            if write.feed(frame).await.is_err() {
+                return;
+            }
+        }
+        if write.flush().await.is_err() {
+            return;
+        }
+        // Whoever waited may have gone.
+        let _ = gone_out.send(());
     }
 }
 

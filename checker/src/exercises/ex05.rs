@@ -15,6 +15,7 @@ use crate::contract::Contract;
 use crate::judge::{self, Check};
 use crate::observation::Observation;
 use crate::probe::{observe, observe_from};
+use crate::report::Outcome;
 use crate::run::Run;
 use crate::stage::{Place, Setting, Stage};
 
@@ -147,14 +148,30 @@ fn alive() -> Check {
 
 pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged> {
     let setting = setting();
-    let (talk, ordered, stopped, bad, polite, gone, busy) = tokio::join!(
-        observe_from(
-            Some(first),
-            run,
-            "messages to arrive",
-            setting,
-            async |stage, seen| { probes::rooms(stage, seen).await }
-        ),
+    // First of all: where a thread is blocked, everything else takes for ever.
+    let busy = observe_from(
+        Some(first),
+        run,
+        "/healthz while people talk",
+        setting,
+        async |stage, seen| probes::health(stage, seen).await,
+    )
+    .await?;
+    let health = health().judged(
+        judge::trouble(&busy, "while people talked")
+            .or_else(|| judgement::unopened(&busy))
+            .or_else(|| judgement::health(&busy)),
+        busy.was_too_busy(),
+        "answered while 200 messages were on their way",
+    );
+    let timeline = judge::timeline("ex05/health", &busy, None);
+    if health.outcome == Outcome::Broken {
+        return Ok(super::only(&health, checks(), timeline, &busy));
+    }
+    let (talk, ordered, stopped, bad, polite, gone) = tokio::join!(
+        observe(run, "messages to arrive", setting, async |stage, seen| {
+            probes::rooms(stage, seen).await
+        }),
         observe(run, "messages in order", setting, async |stage, seen| {
             probes::order(stage, seen).await
         }),
@@ -179,15 +196,9 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
             setting,
             async |stage, seen| { probes::leavers(stage, seen).await }
         ),
-        observe(
-            run,
-            "/healthz while people talk",
-            setting,
-            async |stage, seen| { probes::health(stage, seen).await }
-        ),
     );
     let (talk, ordered, stopped, bad) = (talk?, ordered?, stopped?, bad?);
-    let (polite, gone, busy) = (polite?, gone?, busy?);
+    let (polite, gone) = (polite?, gone?);
 
     let deliver = deliver().judged(
         judge::trouble(&talk, "while people talked")
@@ -257,11 +268,6 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         gone.was_too_busy(),
         judgement::freed(&gone),
     );
-    let health = health().judged(
-        judge::trouble(&busy, "while people talked").or_else(|| judgement::health(&busy)),
-        busy.was_too_busy(),
-        "answered while 200 messages were on their way",
-    );
     let all = [&talk, &ordered, &stopped, &bad, &polite, &gone, &busy];
     let alive = alive().judged(judge::alive(all), false, "up to the end");
     let few = |seen: &Observation| {
@@ -285,7 +291,7 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
             judge::timeline("ex05/frames", &bad, None),
             judge::timeline("ex05/protocol", &polite, None),
             judge::timeline("ex05/leavers", &few(&gone), None),
-            judge::timeline("ex05/health", &busy, None),
+            timeline,
         ],
     })
 }

@@ -16,6 +16,7 @@ use crate::contract::Contract;
 use crate::judge::{self, Check};
 use crate::observation::Observation;
 use crate::probe::{HANG_LIMIT, observe, observe_from};
+use crate::report::Outcome;
 use crate::run::Run;
 use crate::stage::{Place, Setting, Stage};
 
@@ -147,14 +148,30 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         upstream_timeout: HANG_LIMIT,
         ..unhurried
     };
+    // First of all: where a thread is blocked, everything else takes for ever.
+    let busy = observe_from(
+        Some(first),
+        run,
+        "/healthz while levels come",
+        unhurried,
+        async |stage, seen| probes::health(stage, seen).await,
+    )
+    .await?;
+    let health = health().judged(
+        judge::trouble(&busy, "while levels came")
+            .or_else(|| ex05::unopened(&busy))
+            .or_else(|| ex05::health_fault(&busy)),
+        busy.was_too_busy(),
+        "answered while levels were on their way",
+    );
+    let timeline = judge::timeline("ex06/health", &busy, None);
+    if health.outcome == Outcome::Broken {
+        return Ok(super::only(&health, checks(), timeline, &busy));
+    }
     let (shown, many, slow, back, hung, unread) = tokio::join!(
-        observe_from(
-            Some(first),
-            run,
-            "levels to arrive",
-            unhurried,
-            async |stage, seen| { probes::levels(stage, seen).await }
-        ),
+        observe(run, "levels to arrive", unhurried, async |stage, seen| {
+            probes::levels(stage, seen).await
+        }),
         observe(
             run,
             "thirty browsers' levels at the parent",
@@ -204,11 +221,6 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         "while levels came",
         judgement::levels(&shown),
         "each came to each, and to those who came late".to_owned(),
-    );
-    let health = health().judged(
-        ex05::health_fault(&shown),
-        shown.was_too_busy(),
-        "answered while levels were on their way",
     );
     let upstream = judged(
         upstream(),
@@ -265,7 +277,7 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         judgement::deaf(&unread),
         judgement::how_fresh(&unread),
     );
-    let all = [&shown, &many, &slow, &back, &hung, &unread];
+    let all = [&busy, &shown, &many, &slow, &back, &hung, &unread];
     let alive = alive().judged(judge::alive(all), false, "up to the end");
     Ok(Judged {
         output: telling_output(&all),
@@ -281,6 +293,7 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
             judge::timeline("ex06/storm", &back, None),
             judge::timeline("ex06/patient", &hung, None),
             judge::timeline("ex06/deaf", &unread, None),
+            timeline,
         ],
     })
 }

@@ -479,12 +479,14 @@ pub(super) fn frames(seen: &Observation) -> Option<Fault> {
             .proved_by(evidence),
         );
     }
-    if bad.heard.end.is_some() || good.heard.end.is_some() {
-        let (who, end) = if let Some(end) = &good.heard.end {
-            ("somebody else's", end)
-        } else {
-            ("its sender's", bad.heard.end.as_ref()?)
-        };
+    let over = |talk: &Talk| {
+        let goodbye = talk.heard.goodbye.map(End::Closed);
+        goodbye.or_else(|| talk.heard.end.clone())
+    };
+    if let Some((who, end)) = over(good)
+        .map(|end| ("somebody else's", end))
+        .or_else(|| over(bad).map(|end| ("its sender's", end)))
+    {
         return Some(
             Fault::new(
                 Diagnosis::BadFrameKills,

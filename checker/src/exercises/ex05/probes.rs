@@ -345,7 +345,7 @@ pub(super) async fn frames(stage: &Stage<'_>, seen: &mut Observation) -> Result<
         if let Some(socket) = &mut guests[0].socket {
             socket.say(bad).await;
         }
-        let told = |guests: &[Guest]| guests[0].ended() || errors(&guests[0]) > before;
+        let told = |guests: &[Guest]| guests[0].dismissed() || errors(&guests[0]) > before;
         if !hear(stage, seen, about, &guests, told).await? {
             break;
         }

@@ -128,9 +128,6 @@ pub(super) async fn levels(stage: &Stage<'_>, seen: &mut Observation) -> Result<
     }
     let burst = (0..200).map(|n| frame(&kitchen, f64::from(n))).collect();
     guests[0].say_all(burst).await;
-    let mut late = JoinSet::new();
-    let asked = stage.ask_health();
-    note_health(stage.health_of(asked).await?, seen, &mut late);
     let last = |guests: &[Guest]| everywhere(guests, &kitchen, 199.0);
     hear(stage, seen, "burst", &guests, last).await?;
     leave(guests, seen);
@@ -150,6 +147,34 @@ pub(super) async fn levels(stage: &Stage<'_>, seen: &mut Observation) -> Result<
             ..Talk::default()
         });
     }
+    Ok(())
+}
+
+/// Rooms speak at once, and `/healthz` is asked in their midst.
+pub(super) async fn health(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "ten rooms speak at once, and /healthz is asked".to_owned();
+    let word = word(stage);
+    let mut guests = Vec::new();
+    for nth in 0..10 {
+        let name = format!("{word}{nth}");
+        guests.push(join(stage, seen, "health", &name, true).await?);
+    }
+    let mut late = JoinSet::new();
+    for _ in 0..2 {
+        let talking = guests.iter_mut().map(|guest| {
+            let levels = (0..10)
+                .map(|n| frame(&guest.talk.name, f64::from(n)))
+                .collect();
+            guest.say_all(levels)
+        });
+        futures_util::future::join_all(talking).await;
+        let asked = stage.ask_health();
+        note_health(stage.health_of(asked).await?, seen, &mut late);
+        if !seen.health_is_fine() {
+            break;
+        }
+    }
+    leave(guests, seen);
     Ok(())
 }
 
