@@ -45,7 +45,7 @@ fn check(name: &str, title: &'static str, expected: &str) -> Check {
 pub(super) fn checks() -> Vec<Check> {
     vec![
         deliver(),
-        rooms(),
+        page(),
         order(),
         slow(),
         bounded(),
@@ -62,15 +62,15 @@ fn deliver() -> Check {
     check(
         "deliver",
         "everybody in the room gets every message",
-        "{\"text\"} from one becomes {\"from\",\"text\"} to all in its room, the sender too, each once; GET / is a page, and no room or no name is a 400",
+        "{\"text\"} from one becomes {\"from\",\"text\"} to all in its room, the sender too, each once; and to nobody in another room, however alike their names are",
     )
 }
 
-fn rooms() -> Check {
+fn page() -> Check {
     check(
-        "rooms",
-        "rooms are apart",
-        "nobody hears what was said in another room, however alike their names are",
+        "page",
+        "the page is there, and nobody comes in without a name",
+        "GET / is a page; /ws without a room or a name is a 400",
     )
 }
 
@@ -168,10 +168,29 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
     if health.outcome == Outcome::Broken {
         return Ok(super::only(&health, checks(), timeline, &busy));
     }
-    let (talk, ordered, stopped, bad, polite, gone) = tokio::join!(
-        observe(run, "messages to arrive", setting, async |stage, seen| {
-            probes::rooms(stage, seen).await
-        }),
+    // Then whether messages arrive at all: everything after that builds on it.
+    let talk = observe(run, "messages to arrive", setting, async |stage, seen| {
+        probes::rooms(stage, seen).await
+    })
+    .await?;
+    let deliver = deliver().judged(
+        judge::trouble(&talk, "while people talked")
+            .or_else(|| judgement::unopened(&talk))
+            .or_else(|| judgement::mixed(&talk))
+            .or_else(|| judgement::delivered(&talk)),
+        talk.was_too_busy(),
+        "each message came to each in its room, once, and to nobody else",
+    );
+    if deliver.outcome == Outcome::Broken {
+        let timeline = judge::timeline("ex05/deliver", &talk, None);
+        return Ok(super::only(&deliver, checks(), timeline, &talk));
+    }
+    let page = page().judged(
+        judgement::page(&talk),
+        talk.was_too_busy(),
+        "a page, and 400 twice",
+    );
+    let (ordered, stopped, bad, polite, gone) = tokio::join!(
         observe(run, "messages in order", setting, async |stage, seen| {
             probes::order(stage, seen).await
         }),
@@ -197,22 +216,9 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
             async |stage, seen| { probes::leavers(stage, seen).await }
         ),
     );
-    let (talk, ordered, stopped, bad) = (talk?, ordered?, stopped?, bad?);
+    let (ordered, stopped, bad) = (ordered?, stopped?, bad?);
     let (polite, gone) = (polite?, gone?);
 
-    let deliver = deliver().judged(
-        judge::trouble(&talk, "while people talked")
-            .or_else(|| judgement::unopened(&talk))
-            .or_else(|| judgement::delivered(&talk))
-            .or_else(|| judgement::page(&talk)),
-        talk.was_too_busy(),
-        "each message came to each in its room, once",
-    );
-    let rooms = rooms().judged(
-        judgement::mixed(&talk),
-        talk.was_too_busy(),
-        "nothing came from another room",
-    );
     let order = order().judged(
         judge::trouble(&ordered, "while people talked")
             .or_else(|| judgement::unopened(&ordered))
@@ -279,11 +285,11 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
     Ok(Judged {
         output: telling_output(&all),
         findings: vec![
-            deliver, rooms, order, slow, bounded, told, frames, protocol, leavers, health, alive,
+            deliver, page, order, slow, bounded, told, frames, protocol, leavers, health, alive,
         ],
         timelines: vec![
             judge::timeline("ex05/deliver", &talk, None),
-            judge::timeline("ex05/rooms", &talk, None),
+            judge::timeline("ex05/page", &talk, None),
             judge::timeline("ex05/order", &ordered, None),
             judge::timeline("ex05/slow", &stopped, gap),
             judge::timeline("ex05/bounded", &stopped, None),

@@ -75,6 +75,7 @@ pub(super) async fn rooms(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
     for (room, name) in [
         (&word, "ann"),
         (&word, "bob"),
+        (&word, "bob"),
         (&word, "Zoë & co"),
         (&longer, "ann"),
         (&longer, "dan"),
@@ -221,6 +222,10 @@ pub(super) async fn slow_reader(stage: &Stage<'_>, seen: &mut Observation) -> Re
     seen.figures.push(("before", memory(stage)));
     let mut spoken = 0;
     let flowing = go_by(stage, seen, &mut guests, &mut spoken, GO_BY).await?;
+    if !flowing {
+        // Do they wait for the reader, or does everything stand still?
+        note_health(stage.health().await?, seen, &mut JoinSet::new());
+    }
     seen.figures.push(("after", memory(stage)));
     if flowing {
         listen_on(stage, seen, &mut guests, spoken).await?;
@@ -369,7 +374,7 @@ pub(super) async fn frames(stage: &Stage<'_>, seen: &mut Observation) -> Result<
     // More than 64 KiB do not.
     if let Some(socket) = &mut guests[2].socket {
         socket
-            .say(frame(&format!("huge:{}", "x".repeat(200 * 1024))))
+            .say(frame(&format!("huge:{}", "x".repeat(66 * 1024))))
             .await;
     }
     hear(stage, seen, "too long", &guests, |guests| {
