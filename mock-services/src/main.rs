@@ -1,5 +1,7 @@
-//! `mock-services`: weather and auth on the ports of the contract, to try an
-//! exercise by hand.
+//! `mock-services`: weather, auth and the noise parent on the ports of the
+//! contract, to try an exercise by hand.
+
+mod hub;
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,28 +14,34 @@ use mock_services::auth::{self, AuthService};
 use mock_services::exchange::{Ending, Exchange};
 use mock_services::journal::{Ids, Journal};
 use mock_services::moment::Clock;
+use mock_services::parent;
 use mock_services::scene::Scene;
 use mock_services::script::{Delivery, Treatment};
 use mock_services::tap::{Behind, Tap};
 use mock_services::weather::{self, Weather};
 
+use crate::hub::{BadDay, Hub};
+
 #[derive(Debug, Parser)]
 #[command(
     name = "mock-services",
     version,
-    about = "Serves the weather and auth that the exercises talk to, as slowly or as badly as you like",
+    about = "Serves what the exercises talk to: weather, auth and the noise parent, as slowly or as badly as you like",
     after_help = "Example:\n  cargo run -p mock-services -- --latency 1s"
 )]
 struct Options {
-    /// How long every answer takes
+    /// How long every answer of weather and auth takes
     #[arg(long, default_value = "0ms", value_parser = duration)]
     latency: Duration,
     /// What a round trip costs: once per request, once more per new connection
     #[arg(long, default_value = "0ms", value_parser = duration)]
     round_trip: Duration,
-    /// What goes wrong, at both services
+    /// What goes wrong at weather and auth
     #[arg(long, value_enum)]
     fault: Option<Fault>,
+    /// What goes wrong at the noise parent
+    #[arg(long, value_enum)]
+    parent: Option<BadDay>,
     /// The key that auth says yes to
     #[arg(long, default_value = "supersecret")]
     key: String,
@@ -46,6 +54,9 @@ struct Options {
     /// Auth's port
     #[arg(long, default_value_t = auth::PORT)]
     auth_port: u16,
+    /// The parent's port
+    #[arg(long, default_value_t = parent::PORT)]
+    parent_port: u16,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -135,13 +146,7 @@ async fn run(options: &Options) -> anyhow::Result<()> {
         let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let tap = Tap::open_at(at, behind, journal.clone())
             .await
-            .map_err(|error| match error.kind() {
-                std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
-                    "port {port} is taken, so {service} cannot listen there; end what holds it, \
-                     or choose another with --{service}-port"
-                ),
-                _ => anyhow::anyhow!("{service} cannot listen on {at}: {error}"),
-            })?;
+            .map_err(|error| no_port(service, port, &error))?;
         let treatment = options.treatment();
         tap.play(move |_| treatment.clone());
         anyhow::Ok(tap)
@@ -160,7 +165,9 @@ async fn run(options: &Options) -> anyhow::Result<()> {
         options.auth_port,
     )
     .await?;
-    say(&table(options, &weather_tap.url(), &auth_tap.url()));
+    let hub = Hub::open(options.parent_port, options.parent, journal.clock())
+        .map_err(|error| no_port("parent", options.parent_port, &error))?;
+    say(&table(options, &weather_tap.url(), &auth_tap.url(), &hub));
     tokio::select! {
         () = log(&journal) => {}
         interrupted = tokio::signal::ctrl_c() => {
@@ -171,35 +178,58 @@ async fn run(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn table(options: &Options, weather: &str, auth: &str) -> String {
+fn no_port(service: &str, port: u16, error: &std::io::Error) -> anyhow::Error {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "port {port} is taken, so {service} cannot listen there; end what holds it, \
+             or choose another with --{service}-port"
+        ),
+        _ => anyhow::anyhow!("{service} cannot listen on 127.0.0.1:{port}: {error}"),
+    }
+}
+
+fn table(options: &Options, weather: &str, auth: &str, hub: &Hub) -> String {
     let quiet = Style::new().dimmed();
+    let curl = |target: &str| format!("curl '{target}' -w '\\n%{{time_total}}\\n'");
+    let parent = hub.url();
     let rows = [
         (
             "WEATHER_URL",
             weather,
-            format!("{weather}/today"),
+            curl(&format!("{weather}/today")),
             "today's weather",
         ),
         (
             "WEATHER_URL",
             weather,
-            format!("{weather}/tomorrow"),
+            curl(&format!("{weather}/tomorrow")),
             "tomorrow's",
         ),
         (
             "AUTH_URL",
             auth,
-            format!("{auth}?key={}", options.key),
+            curl(&format!("{auth}?key={}", options.key)),
             "1 for this key, 0 for others",
+        ),
+        (
+            "PARENT_WS",
+            &parent,
+            format!("open {} in a browser", hub.page()),
+            match options.parent {
+                None => "what arrives, live",
+                Some(BadDay::Deaf) => "the parent takes connections and reads nothing",
+                Some(BadDay::Hang) => "the parent never answers a handshake",
+                Some(BadDay::Drop) => "the parent ends every connection",
+                Some(BadDay::Refuse) => "nobody listens, so this page is away, too",
+            },
         ),
     ];
     let mut text = format!("{:12} {:32} try it\n", "variable", "default and address");
-    for (variable, url, target, answers) in rows {
-        text += &format!("{variable:12} {url:32} curl '{target}' -w '\\n%{{time_total}}\\n'");
-        text += &format!("   {quiet}# {answers}{quiet:#}\n");
+    for (variable, url, attempt, note) in rows {
+        text += &format!("{variable:12} {url:32} {attempt}   {quiet}# {note}{quiet:#}\n");
     }
     text += &format!(
-        "\nevery answer takes {}{}. Requests are logged as they pass; Ctrl-C ends this.\n\n",
+        "\nweather and auth take {} to answer{}. Requests are logged as they pass; Ctrl-C ends this.\n\n",
         humantime::format_duration(options.latency),
         match options.fault {
             Some(fault) => format!(", and this goes wrong: {fault:?}"),
