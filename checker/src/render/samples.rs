@@ -24,6 +24,7 @@ fn exchange(id: u32, service: &str, request: &str, from: f64, to: f64) -> Exchan
         } else {
             Ending::Open
         },
+        frames: vec![],
     }
 }
 
