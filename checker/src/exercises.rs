@@ -6,6 +6,7 @@ mod ex03;
 mod ex04;
 mod ex05;
 mod ex06;
+mod gaps;
 mod guests;
 
 use crate::diagnosis::Diagnosis;

@@ -10,7 +10,7 @@ mod probes;
 
 pub(super) use judgement::{health as health_fault, unopened};
 
-use super::{Judged, telling_output};
+use super::{Judged, gaps, telling_output};
 use crate::contract::Contract;
 use crate::judge::{self, Check};
 use crate::observation::Observation;
@@ -210,9 +210,6 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         "960 messages of 4 senders came to 6 readers in order, each once",
     );
     let stalled = judgement::stalled(&stopped);
-    let gap = stalled
-        .as_ref()
-        .and_then(|_| judgement::stalled_gap(&stopped));
     let stuck = stalled.is_some();
     let slow = slow().judged(
         judge::trouble(&stopped, "while one client did not read")
@@ -270,22 +267,23 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         seen.exchanges.truncate(60);
         seen
     };
+    let timelines = vec![
+        judge::timeline("ex05/deliver", &talk, gaps::of(&deliver, &talk)),
+        judge::timeline("ex05/rooms", &talk, gaps::of(&rooms, &talk)),
+        judge::timeline("ex05/order", &ordered, gaps::of(&order, &ordered)),
+        judge::timeline("ex05/slow", &stopped, gaps::of(&slow, &stopped)),
+        judge::timeline("ex05/bounded", &stopped, gaps::of(&bounded, &stopped)),
+        judge::timeline("ex05/told", &stopped, gaps::of(&told, &stopped)),
+        judge::timeline("ex05/frames", &bad, gaps::of(&frames, &bad)),
+        judge::timeline("ex05/protocol", &polite, gaps::of(&protocol, &polite)),
+        judge::timeline("ex05/leavers", &few(&gone), gaps::of(&leavers, &gone)),
+        judge::timeline("ex05/health", &busy, gaps::of(&health, &busy)),
+    ];
     Ok(Judged {
         output: telling_output(&all),
         findings: vec![
             deliver, rooms, order, slow, bounded, told, frames, protocol, leavers, health, alive,
         ],
-        timelines: vec![
-            judge::timeline("ex05/deliver", &talk, None),
-            judge::timeline("ex05/rooms", &talk, None),
-            judge::timeline("ex05/order", &ordered, None),
-            judge::timeline("ex05/slow", &stopped, gap),
-            judge::timeline("ex05/bounded", &stopped, None),
-            judge::timeline("ex05/told", &stopped, None),
-            judge::timeline("ex05/frames", &bad, None),
-            judge::timeline("ex05/protocol", &polite, None),
-            judge::timeline("ex05/leavers", &few(&gone), None),
-            judge::timeline("ex05/health", &busy, None),
-        ],
+        timelines,
     })
 }
