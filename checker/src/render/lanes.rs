@@ -21,9 +21,10 @@ pub(super) fn count(exchange: &Exchange, way: Way) -> u64 {
         .sum()
 }
 
-/// When the last frames of all went over it.
-pub(super) fn last(exchange: &Exchange) -> Option<Moment> {
-    exchange.frames.iter().map(|frames| frames.at).max()
+/// When the first and the last frames of all went over it.
+pub(super) fn talk(exchange: &Exchange) -> Option<(Moment, Moment)> {
+    let moments = || exchange.frames.iter().map(|frames| frames.at);
+    Some((moments().min()?, moments().max()?))
 }
 
 /// When it was opened.

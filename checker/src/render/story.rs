@@ -177,11 +177,12 @@ fn lane(row: &Nested<'_>) -> String {
             format!("{who} sent {} and received {received}", frames(sent))
         }
     });
-    if let Some(last) = lanes::last(x) {
-        let after = words(last.since(opened));
-        told.push_str(&match sent + received {
-            1 => format!(", {after} after it opened"),
-            _ => format!(", the last one {after} after it opened"),
+    if let Some((first, last)) = lanes::talk(x) {
+        let (first, last) = (words(first.since(opened)), words(last.since(opened)));
+        told.push_str(&if first == last {
+            format!(", {last} after it opened")
+        } else {
+            format!(", between {first} and {last} after it opened")
         });
     }
     if row.stalled && sent > 0 {
