@@ -396,6 +396,19 @@ fn not_asked(
     route: &str,
 ) -> Fault {
     let before = seen.asked(route).count();
+    if route == "/auth" && before > 0 {
+        return Fault::new(
+            Diagnosis::CachedVerdict,
+            format!(
+                "`GET {}` was answered with `{}`, and auth was not asked for it: what it had said \
+                 to another request was used again.",
+                contract.route,
+                excerpt(body)
+            ),
+            "A permission can be taken away, and belongs to one key. Ask auth for every request.",
+        )
+        .proved_by([answer.exchange]);
+    }
     let observed = if before == 0 {
         format!(
             "`GET {}` was answered with `{}`, but {} was never asked `GET {route}`.",
@@ -473,6 +486,9 @@ pub fn silence(contract: &Contract, seen: &Observation) -> Option<Fault> {
             .proved_by(evidence),
         );
     }
+    if let Some(fault) = blocked(seen, contract.route) {
+        return Some(fault.proved_by(evidence));
+    }
     let what_came_before = match last_call(seen, ours) {
         Some(call) => match (call.answered, call.ended) {
             (Some(answered), _) => format!(
@@ -503,6 +519,27 @@ pub fn silence(contract: &Contract, seen: &Observation) -> Option<Fault> {
         )
         .proved_by(evidence),
     )
+}
+
+/// A request without an answer while `/healthz` had none either: in a program
+/// with an event loop, the loop itself stands still.
+pub fn blocked(seen: &Observation, request: &str) -> Option<Fault> {
+    let Some(HealthSeen::Silent(after)) = seen.health else {
+        return None;
+    };
+    (seen.event_loop == Some(true)).then(|| {
+        Fault::new(
+            Diagnosis::BlockedRuntime,
+            format!(
+                "`{request}` got no answer, and GET /healthz none either, for {}: the program sat \
+                 idle, with its threads blocked.",
+                words(after)
+            ),
+            "A handler blocks the thread that it runs on, and that thread is needed to go on. Look \
+             for a call that waits without `.await`: `block_on`, a thread that is joined, a `std` \
+             lock, a blocking client.",
+        )
+    })
 }
 
 fn last_call<'a>(seen: &'a Observation, ours: Option<&Exchange>) -> Option<&'a Exchange> {
@@ -607,7 +644,11 @@ fn clients(
         if asked < replies.len() {
             return Some(
                 Fault::new(
-                    Diagnosis::NotAsked,
+                    if *route == "/auth" && asked > 0 {
+                        Diagnosis::CachedVerdict
+                    } else {
+                        Diagnosis::NotAsked
+                    },
                     format!(
                         "{} clients got an answer, but {} was asked `GET {route}` {} time{}.",
                         replies.len(),
@@ -762,6 +803,13 @@ fn one_fault(
         | Question::Allowed(_)
         | Question::Denied(_)
         | Question::Keyless => return None,
+        Question::Odd(nth) => {
+            let (status, body) = mock_services::auth::ODDITIES
+                .get(usize::from(nth))
+                .copied()
+                .unwrap_or_default();
+            (format!("answered with status {status} and `{body}`"), 502)
+        }
         Question::Sick(route) => (format!("answered `GET {route}` with status 500"), 502),
         Question::Garbage(route) => (
             format!("answered `GET {route}` with a body that is no JSON"),
@@ -790,7 +838,8 @@ fn one_fault(
         return None;
     }
     let fault = if (200..300).contains(&reply.status) {
-        let opened = route == "/auth";
+        // Data for somebody who was not let in; kind words alone hide the fault.
+        let opened = route == "/auth" && asked_meanwhile(seen, answer, contract.reads);
         Fault::new(
             if opened {
                 Diagnosis::FailOpen
@@ -833,6 +882,16 @@ fn one_fault(
     Some(fault.proved_by(evidence))
 }
 
+/// Whether one of those routes was asked while that request was under way.
+fn asked_meanwhile(seen: &Observation, answer: &Answer, routes: &[&str]) -> bool {
+    seen.exchange(answer.exchange).is_some_and(|ours| {
+        routes
+            .iter()
+            .flat_map(|route| seen.asked(route))
+            .any(|x| x.arrived >= ours.arrived && ours.ended.is_none_or(|end| x.arrived <= end))
+    })
+}
+
 /// What is wrong with the program's end, over all probes.
 pub fn alive<'a>(observations: impl IntoIterator<Item = &'a Observation>) -> Option<Fault> {
     for seen in observations {
@@ -864,8 +923,18 @@ pub fn alive<'a>(observations: impl IntoIterator<Item = &'a Observation>) -> Opt
 /// A word about connections, where every call opened one of its own.
 pub fn connections(seen: &Observation) -> Option<String> {
     let calls: Vec<_> = seen.exchanges.iter().filter(|x| x.service != YOU).collect();
-    let opened = calls.iter().map(|x| x.connection).max()? as usize;
-    (calls.len() >= 3 && opened >= calls.len()).then(|| {
+    // Each service counts its own connections.
+    let services: std::collections::BTreeSet<_> = calls.iter().map(|x| &x.service).collect();
+    let mut opened = 0;
+    for service in services {
+        let of: Vec<_> = calls.iter().filter(|x| x.service == *service).collect();
+        let connections = of.iter().map(|x| x.connection).max()? as usize;
+        if of.len() < 3 || connections < of.len() {
+            return None;
+        }
+        opened += connections;
+    }
+    (opened > 0).then(|| {
         format!(
             "{} calls opened {opened} connections. One client, made once and shared by all \
              handlers, keeps connections open and saves a round trip for each call.",

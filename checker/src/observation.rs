@@ -127,6 +127,8 @@ pub enum Question {
     Denied(u8),
     /// A request without a key.
     Keyless,
+    /// Auth says that one of its oddities, which is neither yes nor no.
+    Odd(u8),
 }
 
 impl Question {
@@ -136,6 +138,7 @@ impl Question {
             Self::Plain | Self::Afterwards | Self::Allowed(_) | Self::Denied(_) | Self::Keyless => {
                 None
             }
+            Self::Odd(_) => Some("/auth"),
             Self::Sick(route)
             | Self::Garbage(route)
             | Self::Cut(route)

@@ -88,7 +88,14 @@ async fn on(
         limit: stage.setting.upstream_timeout,
         ..Observation::default()
     };
-    let trouble = probe(&stage, &mut seen).await.err();
+    let mut trouble = probe(&stage, &mut seen).await.err();
+    if trouble.is_none() && seen.silence.is_some() && seen.health.is_none() {
+        // Is it that request alone that stands still, or everything?
+        match stage.health().await {
+            Ok(health) => note_health(health, &mut seen, &mut JoinSet::new()),
+            Err(ended) => trouble = Some(ended),
+        }
+    }
     let broke = trouble.is_some()
         || seen.answers.iter().any(|(_, a)| a.reply.is_err())
         || seen
@@ -322,16 +329,26 @@ pub async fn hangs(
         "{} takes the request and then says no more",
         service_of(route)
     );
+    let mut well = 0;
+    if contract.keyed {
+        // Once well: what a program then remembers must not stand in for an answer.
+        let target = contract.target(&stage.run.keys);
+        let _ = stage
+            .patiently(stage.client.get(&target), NO_LIMIT_AFTER)
+            .await?;
+        well = calls_of(route, &stage.journal.exchanges()).count() as u32;
+    }
     stage.play(move |asked| {
         if asked.path != route {
             Treatment::default()
-        } else if asked.nth % 2 == 1 {
+        } else if (asked.nth - well) % 2 == 1 {
             Treatment::delivery(Delivery::Hang)
         } else {
             Treatment::delivery(Delivery::HangInBody)
         }
     });
     let before = stage.program.activity();
+    let since = stage.journal.clock().now();
     let mut asking = crowd(contract, stage, 2);
     while !asking.is_empty() {
         let next = stage.patiently(asking.join_next(), NO_LIMIT_AFTER).await?;
@@ -352,7 +369,12 @@ pub async fn hangs(
         }
     }
     // Clients may have shared a call, and a call may be lost on a busy machine.
-    let came = || calls_of(route, &stage.journal.exchanges()).count();
+    let exchanges = || {
+        let mut all = stage.journal.exchanges();
+        all.retain(|x| x.arrived >= since);
+        all
+    };
+    let came = || calls_of(route, &exchanges()).count();
     if came() < 2 {
         ask(contract, stage, seen, Question::Hang(route), NO_LIMIT_AFTER).await?;
     }
@@ -367,11 +389,11 @@ pub async fn hangs(
         (Some(before), Some(after)) => after.waited.saturating_sub(before.waited) > half,
         _ => false,
     };
-    let exchanges = stage.journal.exchanges();
+    let exchanges = exchanges();
     let gave_up = |(_, answer): &(Question, Answer)| {
         answer.reply.as_ref().is_ok_and(|reply| reply.status == 504)
     };
-    let lost = came() < 2 && seen.answers.iter().any(gave_up);
+    let lost = calls_of(route, &exchanges).count() < 2 && seen.answers.iter().any(gave_up);
     seen.too_busy |= starved || lost || others_may_run_out(route, half, &exchanges);
     Ok(())
 }

@@ -12,6 +12,9 @@ pub const MOUNT: &str = "/auth";
 /// Where it is, unless someone says otherwise.
 pub const PORT: u16 = 7002;
 
+/// Where its redirects lead.
+const ELSEWHERE: &str = "/auth/elsewhere";
+
 /// Keys of one run, drawn from its seed: each is awkward in a way of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
@@ -47,6 +50,18 @@ impl Keys {
     }
 }
 
+/// What auth says in [`Scene::Odd`]: each is a yes for somebody who looks only
+/// at a part of it, and none of them is one.
+pub const ODDITIES: [(u16, &str); 7] = [
+    (200, "10 failures today"),
+    (200, "2"),
+    (200, "true"),
+    (200, "[1]"),
+    (200, ""),
+    (201, "1"),
+    (302, "1"),
+];
+
 /// A running auth service. It ends when it is dropped.
 #[derive(Debug)]
 pub struct AuthService {
@@ -78,6 +93,21 @@ impl AuthService {
             )
             .mount(&server)
             .await;
+        for (nth, (status, body)) in (0..).zip(ODDITIES) {
+            let mut answer = ResponseTemplate::new(status).set_body_string(body);
+            if status == 302 {
+                // Whoever follows it is given a yes by somebody who is not auth.
+                answer = answer.insert_header("location", ELSEWHERE);
+            }
+            scene::mock(MOUNT, Scene::Odd(nth))
+                .respond_with(answer)
+                .mount(&server)
+                .await;
+            scene::mock(ELSEWHERE, Scene::Odd(nth))
+                .respond_with(ResponseTemplate::new(200).set_body_string("1"))
+                .mount(&server)
+                .await;
+        }
         Self { server }
     }
 

@@ -21,14 +21,17 @@ pub enum Scene {
     Sick,
     /// Status 200 and a body that is not what it says it is.
     Garbage,
+    /// Auth says something that is neither yes nor no: that one of its oddities.
+    Odd(u8),
 }
 
 impl Scene {
-    pub(crate) const fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> String {
         match self {
-            Self::Well => "well",
-            Self::Sick => "sick",
-            Self::Garbage => "garbage",
+            Self::Well => "well".to_owned(),
+            Self::Sick => "sick".to_owned(),
+            Self::Garbage => "garbage".to_owned(),
+            Self::Odd(nth) => format!("odd-{nth}"),
         }
     }
 }

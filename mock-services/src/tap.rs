@@ -298,7 +298,7 @@ async fn pass_on(
     head.headers.insert(scene::EXCHANGE, id.into());
     head.headers.insert(
         scene::SCENE,
-        HeaderValue::from_static(treatment.scene.name()),
+        HeaderValue::try_from(treatment.scene.name()).unwrap_or(HeaderValue::from_static("well")),
     );
     let response = match shared.client.request(Request::from_parts(head, body)).await {
         Ok(response) => response,

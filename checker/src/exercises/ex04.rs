@@ -8,10 +8,13 @@
 
 use std::thread::available_parallelism;
 
-use mock_services::auth;
 use mock_services::exchange::Exchange;
+use mock_services::scene::Scene;
 use mock_services::script::{Hold, Treatment};
 use mock_services::weather::Reading;
+use mock_services::{auth, discovery};
+
+use tokio::task::JoinSet;
 
 use super::{Judged, telling_output};
 use crate::client::{Answer, YOU};
@@ -22,7 +25,7 @@ use crate::observation::{Observation, Question, Silence, route_of};
 use crate::probe::{self, HANG_LIMIT, observe, observe_from};
 use crate::report::{Gap, words};
 use crate::run::Run;
-use crate::stage::{ANSWER_QUIET, Place, Setting, Stage, Trouble, Waited};
+use crate::stage::{ANSWER_QUIET, Place, QUIET, Setting, Stage, Trouble, Waited};
 
 const ROUTE: &str = "/weather/today";
 const AUTH: &str = "/auth";
@@ -40,7 +43,7 @@ const CONTRACT: Contract = Contract {
 
 /// With a discovery that is asked for both.
 const BONUS: Contract = Contract {
-    asks: &[mock_services::discovery::ROUTE, AUTH, WEATHER],
+    asks: &[discovery::ROUTE, AUTH, WEATHER],
     ..CONTRACT
 };
 
@@ -203,6 +206,76 @@ async fn ask(
     Ok(())
 }
 
+/// Answers of auth that are neither yes nor no.
+async fn oddities(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "auth says things that are neither yes nor no".to_owned();
+    for (nth, _) in (0..).zip(auth::ODDITIES) {
+        stage.play(move |asked| {
+            // Also where one of them leads to.
+            if asked.path != WEATHER && asked.path != discovery::ROUTE {
+                Treatment::scene(Scene::Odd(nth))
+            } else {
+                Treatment::default()
+            }
+        });
+        let target = CONTRACT.target(&stage.run.keys);
+        ask(stage, seen, Question::Odd(nth), &target).await?;
+    }
+    Ok(())
+}
+
+/// Clients that are allowed and clients that are not, all at once: auth answers
+/// nobody before all have been asked for.
+async fn side_by_side(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    const PAIRS: usize = 5;
+    seen.title = "clients with and without permission, side by side".to_owned();
+    let hold = Hold::default();
+    let held = hold.clone();
+    stage.play(move |asked| {
+        if asked.path == AUTH {
+            Treatment::held(&held)
+        } else {
+            Treatment::default()
+        }
+    });
+    let keys = &stage.run.keys;
+    let mut asking = JoinSet::new();
+    for _ in 0..PAIRS {
+        for (question, key) in [
+            (Question::Allowed(0), &keys.allowed[0]),
+            (Question::Denied(0), &keys.denied[0]),
+        ] {
+            let client = stage.client.clone();
+            let sent = client.send(&with_key(ROUTE, key));
+            asking.spawn(async move { (question, client.answer(sent).await) });
+        }
+    }
+    let all = stage
+        .journal
+        .until(|all| (probe::in_flight(all, AUTH) >= 2 * PAIRS).then_some(()));
+    // Whoever never gets there is another check's: go on all the same.
+    let _ = stage.patiently(all, QUIET).await?;
+    hold.release();
+    let answers = async {
+        let mut answers = Vec::new();
+        while let Some(Ok(answer)) = asking.join_next().await {
+            answers.push(answer);
+        }
+        answers
+    };
+    match stage.patiently(answers, ANSWER_QUIET).await? {
+        Waited::Done(answers) => seen.answers = answers,
+        Waited::GaveUp(after) => {
+            seen.silence = Some(Silence {
+                question: Question::Plain,
+                after,
+            });
+        }
+        Waited::TooBusy => seen.too_busy = true,
+    }
+    Ok(())
+}
+
 /// Auth's answer is withheld until the program has done all that it can.
 async fn before_permission(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
     seen.title = "auth's answer is withheld; what is the weather asked meanwhile?".to_owned();
@@ -279,7 +352,7 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>, bonus: bool) -> anyhow::R
             },
         )
     };
-    let (answers, permitted, keyed, crowd, sick, refused, hung) = tokio::join!(
+    let (answers, permitted, keyed, odd, mixed, crowd, sick, refused, hung) = tokio::join!(
         observe_from(
             Some(first),
             run,
@@ -301,6 +374,18 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>, bonus: bool) -> anyhow::R
         ),
         observe(
             run,
+            "answers to oddities",
+            unhurried,
+            async |stage, seen| { oddities(stage, seen).await }
+        ),
+        observe(
+            run,
+            "answers to clients side by side",
+            unhurried,
+            async |stage, seen| { side_by_side(stage, seen).await }
+        ),
+        observe(
+            run,
             "all clients to be in flight together",
             unhurried,
             async |stage, seen| { probe::together(contract, clients(), stage, seen).await }
@@ -312,7 +397,7 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>, bonus: bool) -> anyhow::R
         futures_util::future::join_all(contract.asks.iter().copied().map(hang_of)),
     );
     let (answers, permitted, keyed) = (answers?, permitted?, keyed?);
-    let (crowd, sick) = (crowd?, sick?);
+    let (crowd, sick, odd, mixed) = (crowd?, sick?, odd?, mixed?);
     let refused = refused.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
     let hung = hung.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
     let weather = &run.weather;
@@ -341,8 +426,10 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>, bonus: bool) -> anyhow::R
     let verdict = verdict().judged(
         judge::trouble(&keyed, "while keys were tried")
             .or_else(|| verdicts(&keyed))
-            .or_else(|| order(&keyed)),
-        keyed.was_too_busy(),
+            .or_else(|| order(&keyed))
+            .or_else(|| judge::trouble(&mixed, "while clients came at once"))
+            .or_else(|| swapped(&mixed)),
+        keyed.was_too_busy() || mixed.was_too_busy(),
         "403 and 401, the weather not asked, auth asked each time",
     );
     let keys = keys().judged(
@@ -365,7 +452,7 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>, bonus: bool) -> anyhow::R
         crowded,
         "answered while every call was withheld",
     );
-    let faulty = || std::iter::once(&sick).chain(&refused);
+    let faulty = || [&sick, &odd].into_iter().chain(&refused);
     let faults = faults().judged(
         faulty()
             .find_map(|seen| judge::trouble(seen, "while a service was out of order"))
@@ -384,15 +471,13 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>, bonus: bool) -> anyhow::R
             .find_map(|seen| judge::trouble(seen, "while a service hung"))
             .or_else(|| {
                 hung.iter()
-                    .filter_map(|seen| {
-                        judge::faults(contract, weather, seen).or_else(|| order(seen))
-                    })
+                    .filter_map(|seen| judge::faults(contract, weather, seen))
                     .min_by_key(|fault| fault.diagnosis)
             }),
         hung.iter().any(Observation::was_too_busy),
         "504 each time, before the head and in mid-body",
     );
-    let mut all = vec![&answers, &permitted, &keyed, &crowd, &sick];
+    let mut all = vec![&answers, &permitted, &keyed, &odd, &mixed, &crowd, &sick];
     all.extend(refused.iter().chain(&hung));
     let alive = alive().judged(judge::alive(all.iter().copied()), false, "up to the end");
     Ok(Judged {
@@ -560,19 +645,14 @@ fn one_verdict(seen: &Observation, question: Question, answer: &Answer) -> Optio
             )
             .proved_by(evidence()),
         ),
-        Question::Keyless if !asked.is_empty() || !calls.is_empty() => Some(
+        Question::Keyless if !asked.is_empty() => Some(
             Fault::new(
-                Diagnosis::WrongStatus,
+                Diagnosis::KeyMangled,
                 format!(
-                    "`{}` has no key, and {} was asked all the same.",
-                    ours.request,
-                    if asked.is_empty() {
-                        "the weather"
-                    } else {
-                        "auth"
-                    }
+                    "`{}` has no key, and auth was asked `{}` all the same.",
+                    ours.request, asked[0].request
                 ),
-                "Answer 401 where there is no key, without asking anybody.",
+                "A missing key is no empty key: answer 401, without asking anybody.",
             )
             .proved_by(evidence()),
         ),
@@ -618,6 +698,29 @@ fn mangled(run: &Run, seen: &Observation) -> Option<Fault> {
         }
     }
     None
+}
+
+/// A verdict that went to somebody else. Many at once.
+fn swapped(seen: &Observation) -> Option<Fault> {
+    seen.answers.iter().find_map(|(question, answer)| {
+        let ours = seen.exchange(answer.exchange)?;
+        let status = answer.reply.as_ref().ok()?.status;
+        let allowed = matches!(question, Question::Allowed(_));
+        let (said, wanted) = if allowed { ("yes", 200) } else { ("no", 403) };
+        (status != wanted && matches!(status, 200 | 403)).then(|| {
+            Fault::new(
+                Diagnosis::CachedVerdict,
+                format!(
+                    "Ten clients came at once, with two keys. To `{}` auth said {said}, and it was \
+                     answered with {status}: that was another client's verdict.",
+                    ours.request
+                ),
+                "A verdict belongs to one request. Keep it in a variable of the handler, and in \
+                 nothing that handlers share.",
+            )
+            .proved_by([answer.exchange])
+        })
+    })
 }
 
 fn allowed_get_in(seen: &Observation) -> Option<Fault> {

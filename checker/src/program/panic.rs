@@ -56,6 +56,10 @@ fn one_line(line: &str) -> Option<Panic> {
 
 /// The thread's name and what stands after `panicked at `.
 fn thread(line: &str) -> Option<(String, &str)> {
+    // What a hook of the program's own prints of a panic has no thread.
+    if let Some(rest) = line.strip_prefix("panicked at ") {
+        return Some((String::new(), rest));
+    }
     let (before, rest) = line.split_once(" panicked at ")?;
     let named = &before[before.find("thread '")? + "thread '".len()..];
     // Newer compilers add the thread's number in brackets.

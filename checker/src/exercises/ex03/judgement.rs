@@ -39,6 +39,9 @@ pub(super) fn silence(seen: &Observation) -> Option<Fault> {
             .proved_by(evidence),
         );
     }
+    if let Some(fault) = judge::blocked(seen, request) {
+        return Some(fault.proved_by(evidence));
+    }
     Some(
         Fault::new(
             Diagnosis::Hung,
