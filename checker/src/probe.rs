@@ -523,6 +523,7 @@ mod tests {
                 Some(answered) if answered == ended => Ending::Answered,
                 _ => Ending::Left,
             },
+            frames: Vec::new(),
         }
     }
 

@@ -9,6 +9,7 @@ mod clean;
 pub mod compare;
 mod glyphs;
 mod human;
+mod lanes;
 mod prose;
 mod rows;
 #[cfg(test)]

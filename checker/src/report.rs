@@ -189,7 +189,10 @@ impl Timeline {
         let end = self
             .exchanges
             .iter()
-            .map(|x| x.ended.or(x.answered).unwrap_or(x.arrived))
+            .flat_map(|x| {
+                let end = x.ended.or(x.answered).unwrap_or(x.arrived);
+                x.frames.iter().map(|frames| frames.at).chain([end])
+            })
             .max()?;
         Some((start, end))
     }

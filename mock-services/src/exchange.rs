@@ -26,7 +26,7 @@ pub struct Exchange {
     /// How it ended.
     pub ending: Ending,
     /// What went over a WebSocket, once it was open. Frames that follow one
-    /// another closely are one mark, and after so many no more are kept.
+    /// another closely are one mark; where there are many, less closely will do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frames: Vec<Frames>,
 }
@@ -53,7 +53,7 @@ pub enum Way {
 }
 
 /// How an exchange ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ending {
     /// Not over when the recording was taken.

@@ -148,20 +148,26 @@ impl Entry {
         /// Closer than this is one mark.
         const CLOSE: Duration = Duration::from_millis(4);
         /// More marks than this cannot be told apart in a drawing.
-        const MOST: usize = 100;
+        const MOST: usize = 200;
         let now = self.journal.clock.now();
         self.journal.amend(self.id, |x| {
-            let room = x.frames.len() < MOST;
             let last = x.frames.iter_mut().rev().find(|frames| frames.way == way);
             match last {
                 Some(last) if now.since(last.at) < CLOSE => last.count += count,
-                _ if room => x.frames.push(Frames {
+                _ => x.frames.push(Frames {
                     at: now,
                     way,
                     count,
                 }),
-                Some(last) => last.count += count,
-                None => {}
+            }
+            let mut close = CLOSE;
+            while x.frames.len() > MOST {
+                close *= 2;
+                // Half of them: so that this is not done again at once.
+                let thinned = thinned(&x.frames, close);
+                if thinned.len() <= MOST / 2 {
+                    x.frames = thinned;
+                }
             }
         });
     }
@@ -179,6 +185,19 @@ impl Entry {
     }
 }
 
+/// The same frames in fewer marks: those closer than `close` are one.
+fn thinned(frames: &[Frames], close: Duration) -> Vec<Frames> {
+    let mut thinned: Vec<Frames> = Vec::new();
+    for frames in frames {
+        let last = thinned.iter_mut().rev().find(|last| last.way == frames.way);
+        match last {
+            Some(last) if frames.at.since(last.at) < close => last.count += frames.count,
+            _ => thinned.push(*frames),
+        }
+    }
+    thinned
+}
+
 impl Drop for Entry {
     fn drop(&mut self) {
         self.end(Ending::Left);
@@ -188,6 +207,7 @@ impl Drop for Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::moment::Moment;
 
     #[tokio::test]
     async fn waiting_ends_with_the_change_that_was_waited_for() {
@@ -221,6 +241,47 @@ mod tests {
         entry.end(Ending::Cut);
         drop(entry);
         assert_eq!(journal.exchanges()[0].ending, Ending::Answered);
+    }
+
+    #[test]
+    fn frames_are_thinned_out_evenly_and_none_is_lost() {
+        let frames = |at: u64, way| Frames {
+            at: Moment::from_micros(at * 5_000),
+            way,
+            count: 2,
+        };
+        let many: Vec<_> = (0..400)
+            .map(|n| frames(n, if n % 2 == 0 { Way::Sent } else { Way::Received }))
+            .collect();
+        let few = thinned(&many, Duration::from_millis(100));
+        assert_eq!(few.iter().map(|frames| frames.count).sum::<u32>(), 800);
+        assert_eq!(few.len(), 2 * 20);
+        assert!(few.is_sorted_by_key(|frames| frames.at));
+        // The last mark is near the end: nothing looks as if it had stopped.
+        assert!(
+            few.last()
+                .is_some_and(|last| last.at.as_micros() > 1_890_000)
+        );
+    }
+
+    #[test]
+    fn a_connection_that_talks_for_long_keeps_its_marks_few() {
+        let journal = Journal::new(Clock::start(), Ids::default());
+        let entry = journal.arrived("you", 1, "WS /ws".into());
+        entry.journal.amend(entry.id, |x| {
+            x.frames = (0..200)
+                .map(|n| Frames {
+                    at: Moment::from_micros(n),
+                    way: if n % 2 == 0 { Way::Sent } else { Way::Received },
+                    count: 1,
+                })
+                .collect();
+        });
+        std::thread::sleep(Duration::from_millis(5));
+        entry.frames(Way::Sent, 7);
+        let seen = &journal.exchanges()[0].frames;
+        assert!(seen.len() <= 100, "{}", seen.len());
+        assert_eq!(seen.iter().map(|frames| frames.count).sum::<u32>(), 207);
     }
 
     #[test]

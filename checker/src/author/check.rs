@@ -63,6 +63,9 @@ pub async fn run(
             .is_none_or(|only| e.name.contains(only))
     });
     say(&format!("{} programs\n", programs.len()))?;
+    if options.only.is_none() {
+        super::soak::build_all(workshop).await;
+    }
     let mut prepared = Vec::with_capacity(programs.len());
     for entry in programs {
         let built = verify::prepare(

@@ -10,7 +10,7 @@ mod probes;
 
 pub(super) use judgement::{health as health_fault, unopened};
 
-use super::{Judged, telling_output};
+use super::{Judged, gaps, telling_output};
 use crate::contract::Contract;
 use crate::judge::{self, Check};
 use crate::observation::Observation;
@@ -164,7 +164,7 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         busy.was_too_busy(),
         "answered while 200 messages were on their way",
     );
-    let timeline = judge::timeline("ex05/health", &busy, None);
+    let timeline = judge::timeline("ex05/health", &busy, gaps::of(&health, &busy));
     if health.outcome == Outcome::Broken {
         return Ok(super::only(&health, checks(), timeline, &busy));
     }
@@ -182,7 +182,7 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         "each message came to each in its room, once, and to nobody else",
     );
     if deliver.outcome == Outcome::Broken {
-        let timeline = judge::timeline("ex05/deliver", &talk, None);
+        let timeline = judge::timeline("ex05/deliver", &talk, gaps::of(&deliver, &talk));
         return Ok(super::only(&deliver, checks(), timeline, &talk));
     }
     let page = page().judged(
@@ -227,9 +227,6 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         "960 messages of 4 senders came to 6 readers in order, each once",
     );
     let stalled = judgement::stalled(&stopped);
-    let gap = stalled
-        .as_ref()
-        .and_then(|_| judgement::stalled_gap(&stopped));
     let stuck = stalled.is_some();
     let slow = slow().judged(
         judge::trouble(&stopped, "while one client did not read")
@@ -282,22 +279,23 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         seen.exchanges.truncate(60);
         seen
     };
+    let timelines = vec![
+        judge::timeline("ex05/deliver", &talk, gaps::of(&deliver, &talk)),
+        judge::timeline("ex05/page", &talk, None),
+        judge::timeline("ex05/order", &ordered, gaps::of(&order, &ordered)),
+        judge::timeline("ex05/slow", &stopped, gaps::of(&slow, &stopped)),
+        judge::timeline("ex05/bounded", &stopped, gaps::of(&bounded, &stopped)),
+        judge::timeline("ex05/told", &stopped, gaps::of(&told, &stopped)),
+        judge::timeline("ex05/frames", &bad, gaps::of(&frames, &bad)),
+        judge::timeline("ex05/protocol", &polite, gaps::of(&protocol, &polite)),
+        judge::timeline("ex05/leavers", &few(&gone), gaps::of(&leavers, &gone)),
+        timeline,
+    ];
     Ok(Judged {
         output: telling_output(&all),
         findings: vec![
             deliver, page, order, slow, bounded, told, frames, protocol, leavers, health, alive,
         ],
-        timelines: vec![
-            judge::timeline("ex05/deliver", &talk, None),
-            judge::timeline("ex05/page", &talk, None),
-            judge::timeline("ex05/order", &ordered, None),
-            judge::timeline("ex05/slow", &stopped, gap),
-            judge::timeline("ex05/bounded", &stopped, None),
-            judge::timeline("ex05/told", &stopped, None),
-            judge::timeline("ex05/frames", &bad, None),
-            judge::timeline("ex05/protocol", &polite, None),
-            judge::timeline("ex05/leavers", &few(&gone), None),
-            timeline,
-        ],
+        timelines,
     })
 }

@@ -11,7 +11,7 @@ mod probes;
 
 use std::time::Duration;
 
-use super::{Judged, ex05, telling_output};
+use super::{Judged, ex05, gaps, telling_output};
 use crate::contract::Contract;
 use crate::judge::{self, Check};
 use crate::observation::Observation;
@@ -164,7 +164,7 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         busy.was_too_busy(),
         "answered while levels were on their way",
     );
-    let timeline = judge::timeline("ex06/health", &busy, None);
+    let timeline = judge::timeline("ex06/health", &busy, gaps::of(&health, &busy));
     if health.outcome == Outcome::Broken {
         return Ok(super::only(&health, checks(), timeline, &busy));
     }
@@ -279,21 +279,22 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
     );
     let all = [&busy, &shown, &many, &slow, &back, &hung, &unread];
     let alive = alive().judged(judge::alive(all), false, "up to the end");
+    let timelines = vec![
+        judge::timeline("ex06/levels", &shown, gaps::of(&levels, &shown)),
+        judge::timeline("ex06/upstream", &many, gaps::of(&upstream, &many)),
+        judge::timeline("ex06/fresh", &slow, gaps::of(&fresh, &slow)),
+        judge::timeline("ex06/flow", &slow, gaps::of(&flow, &slow)),
+        judge::timeline("ex06/returns", &back, gaps::of(&returns, &back)),
+        judge::timeline("ex06/storm", &back, gaps::of(&storm, &back)),
+        judge::timeline("ex06/patient", &hung, gaps::of(&patient, &hung)),
+        judge::timeline("ex06/deaf", &unread, gaps::of(&deaf, &unread)),
+        timeline,
+    ];
     Ok(Judged {
         output: telling_output(&all),
         findings: vec![
             levels, upstream, fresh, flow, returns, storm, patient, deaf, health, alive,
         ],
-        timelines: vec![
-            judge::timeline("ex06/levels", &shown, None),
-            judge::timeline("ex06/upstream", &many, None),
-            judge::timeline("ex06/fresh", &slow, None),
-            judge::timeline("ex06/flow", &slow, None),
-            judge::timeline("ex06/returns", &back, None),
-            judge::timeline("ex06/storm", &back, None),
-            judge::timeline("ex06/patient", &hung, None),
-            judge::timeline("ex06/deaf", &unread, None),
-            timeline,
-        ],
+        timelines,
     })
 }

@@ -137,19 +137,18 @@ fn drawn<'a>(report: &'a Report, told: Option<&'a Finding>) -> Option<(&'a Timel
                     .iter()
                     .any(|id| timeline.exchanges.iter().any(|x| x.id == *id))
             };
-            // By its evidence first: several checks may share one timeline.
+            // By its evidence first: it need not lie in the check's own timeline.
             let timeline = report
-                .timelines
-                .iter()
-                .find(holds_evidence)
+                .timeline(&finding.check)
+                .filter(holds_evidence)
+                .or_else(|| report.timelines.iter().find(holds_evidence))
                 .or_else(|| report.timeline(&finding.check))?;
             (!timeline.exchanges.is_empty()).then_some((timeline, finding.evidence.as_slice()))
         }
         None => {
-            let check = format!("{}/overlap", report.exercise);
-            let timeline = report
-                .timeline(&check)
-                .or_else(|| report.timeline(&format!("{}/together", report.exercise)))?;
+            let timeline = ["overlap", "together", "slow", "fresh"]
+                .iter()
+                .find_map(|check| report.timeline(&format!("{}/{check}", report.exercise)))?;
             Some((timeline, &[]))
         }
     }

@@ -37,21 +37,42 @@ pub(super) fn shorten_within(text: &str, columns: usize, ellipsis: &str) -> Stri
         return shorten(text, columns, ellipsis);
     }
     let tail = room / 3;
+    format!(
+        "{}{ellipsis}{}",
+        &text[..fitting(text, room - tail)],
+        end_of(text, tail)
+    )
+}
+
+/// A request's `text` in at most `columns`. Where it has a query, the path and
+/// the query's end stay: that is where targets differ.
+pub(super) fn shorten_target(text: &str, columns: usize, ellipsis: &str) -> String {
+    const TAIL: usize = 6;
+    let fits = width(text) <= columns;
+    let Some(query) = text.find('?').filter(|_| !fits) else {
+        return shorten_within(text, columns, ellipsis);
+    };
+    let head = &text[..=query];
+    let room = columns.saturating_sub(width(head) + width(ellipsis));
+    if room < TAIL {
+        return shorten_within(text, columns, ellipsis);
+    }
+    format!("{head}{ellipsis}{}", end_of(text, room))
+}
+
+/// The longest end of `text` that fits into `columns`.
+fn end_of(text: &str, columns: usize) -> &str {
     let mut taken = 0;
     let from = text
         .char_indices()
         .rev()
         .take_while(|(_, c)| {
             taken += c.width().unwrap_or(0);
-            taken <= tail
+            taken <= columns
         })
         .last()
         .map_or(text.len(), |(at, _)| at);
-    format!(
-        "{}{ellipsis}{}",
-        &text[..fitting(text, room - tail)],
-        &text[from..]
-    )
+    &text[from..]
 }
 
 /// `text` on lines of at most `columns`. A word that is wider is broken.
@@ -97,6 +118,7 @@ mod tests {
                 for ellipsis in ["…", "..."] {
                     assert!(width(&shorten(text, columns, ellipsis)) <= columns);
                     assert!(width(&shorten_within(text, columns, ellipsis)) <= columns);
+                    assert!(width(&shorten_target(text, columns, ellipsis)) <= columns);
                 }
             }
         }
@@ -106,6 +128,14 @@ mod tests {
     fn both_ends_of_a_target_stay_readable() {
         let shown = shorten_within("GET /weather?city=Paris", 16, "…");
         assert_eq!(shown, "GET /weath…Paris");
+    }
+
+    #[test]
+    fn of_a_query_the_end_stays() {
+        let shown = shorten_target("WS /ws?room=a%20room&name=reader", 19, "…");
+        assert_eq!(shown, "WS /ws?…name=reader");
+        let shown = shorten_target("WS /a/path/that/is/long?name=reader", 19, "…");
+        assert_eq!(shown, "WS /a/path/t…reader");
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Which exchanges of a timeline are shown, in which order: calls under the
 //! request they were made for, and long runs of alike ones folded.
 
+use std::collections::HashMap;
+
 use mock_services::exchange::{Ending, Exchange};
 use mock_services::moment::Moment;
 
 use crate::report::Timeline;
+
+use super::lanes::{self, Classes, is_lane};
 
 /// The name of the learner's program among the services.
 pub(super) const YOU: &str = "you";
@@ -23,6 +27,8 @@ pub(super) struct Nested<'a> {
     pub(super) exchange: &'a Exchange,
     /// The id of that request.
     pub(super) under: Option<u32>,
+    /// Whether it is a WebSocket that received nothing while others did.
+    pub(super) stalled: bool,
 }
 
 impl Row<'_> {
@@ -37,7 +43,10 @@ impl Row<'_> {
 /// The rows of `timeline`. Where there are more than `limit`, alike ones are
 /// folded; the first, the last and all that `evidence` names stay.
 pub(super) fn arrange<'a>(timeline: &'a Timeline, evidence: &[u32], limit: usize) -> Vec<Row<'a>> {
-    let nested = nest(&timeline.exchanges);
+    let mut nested = nest(&timeline.exchanges);
+    for row in &mut nested {
+        row.stalled = lanes::is_stalled(row.exchange, &timeline.exchanges);
+    }
     if nested.len() <= limit {
         return nested.into_iter().map(Row::One).collect();
     }
@@ -66,16 +75,21 @@ fn nest(exchanges: &[Exchange]) -> Vec<Nested<'_>> {
     let free = |exchange| Nested {
         exchange,
         under: None,
+        stalled: false,
     };
     while let Some(call) = calls.next_if(|x| before.is_none_or(|start| x.arrived < start)) {
         rows.push(free(call));
     }
     while let Some(group) = groups.next() {
         let until = groups.peek().map(|next| next[0].arrived);
-        let under = (group.len() == 1).then(|| group[0].id);
+        // What happens while a WebSocket is open need not happen for it.
+        let under = (group.len() == 1 && !is_lane(group[0])).then(|| group[0].id);
         rows.extend(group.into_iter().map(free));
         while let Some(exchange) = calls.next_if(|x| until.is_none_or(|next| x.arrived < next)) {
-            rows.push(Nested { exchange, under });
+            rows.push(Nested {
+                under,
+                ..free(exchange)
+            });
         }
     }
     rows
@@ -114,33 +128,48 @@ fn end_of(exchange: &Exchange) -> Moment {
 /// Which rows stay: the first and the last of each kind, and the evidence. Where
 /// all of a kind are evidence, that sets none of them apart.
 fn shown(rows: &[Nested<'_>], is_evidence: impl Fn(&Exchange) -> bool) -> Vec<bool> {
+    let all: Vec<_> = rows.iter().map(|row| row.exchange).collect();
+    let classes = lanes::classes(&all);
+    let mut kinds: HashMap<Kind<'_>, Vec<usize>> = HashMap::new();
+    for (i, exchange) in all.iter().enumerate() {
+        kinds.entry(kind(exchange, &classes)).or_default().push(i);
+    }
     let mut shown = vec![false; rows.len()];
-    for (i, row) in rows.iter().enumerate() {
-        let kind = kind(row.exchange);
-        let of_kind = |other: &&Nested<'_>| self::kind(other.exchange) == kind;
-        let first = !rows[..i].iter().any(|other| of_kind(&other));
-        let last = !rows[i + 1..].iter().any(|other| of_kind(&other));
-        let set_apart = !rows
-            .iter()
-            .filter(of_kind)
-            .all(|other| is_evidence(other.exchange));
-        shown[i] = first || last || (set_apart && is_evidence(row.exchange));
+    for of_kind in kinds.values() {
+        for i in of_kind.first().into_iter().chain(of_kind.last()) {
+            shown[*i] = true;
+        }
+        if !of_kind.iter().all(|i| is_evidence(all[*i])) {
+            for i in of_kind {
+                shown[*i] |= is_evidence(all[*i]);
+            }
+        }
     }
     shown
 }
 
+/// Service, method and the first part of the path, the end, the status, and
+/// what sets WebSockets apart.
+type Kind<'a> = (&'a str, &'a str, Ending, Option<u16>, Option<(bool, usize)>);
+
 /// Exchanges of one kind may stand for each other.
-fn kind(exchange: &Exchange) -> (&str, &str, Ending, Option<u16>) {
+fn kind<'a>(exchange: &'a Exchange, classes: &Classes) -> Kind<'a> {
     let request = exchange.request.as_str();
     let path = request.find('/').map_or(request.len(), |at| at + 1);
     let end = request[path..]
         .find(['/', '?'])
         .map_or(request.len(), |at| path + at);
+    let ending = match exchange.ending {
+        // The recording ends while they are being closed.
+        Ending::Left if is_lane(exchange) => Ending::Open,
+        ending => ending,
+    };
     (
         &exchange.service,
         &request[..end],
-        exchange.ending,
+        ending,
         exchange.status,
+        classes.get(&exchange.id).copied(),
     )
 }
 

@@ -1,6 +1,6 @@
 //! Timelines and reports to draw in tests.
 
-use mock_services::exchange::{Ending, Exchange};
+use mock_services::exchange::{Ending, Exchange, Frames, Way};
 use mock_services::moment::Moment;
 
 use crate::diagnosis::Diagnosis;
@@ -24,7 +24,107 @@ fn exchange(id: u32, service: &str, request: &str, from: f64, to: f64) -> Exchan
         } else {
             Ending::Open
         },
+        frames: vec![],
     }
+}
+
+/// A WebSocket that is opened early on, and what goes over it: when (in
+/// milliseconds), which way, how many.
+pub(super) fn lane(id: u32, service: &str, target: &str, frames: &[(f64, Way, u32)]) -> Exchange {
+    let from = f64::from(id) * 0.5;
+    Exchange {
+        connection: id,
+        request: format!("WS {target}"),
+        answered: Some(Moment::from_micros(((from + 0.4) * 1e3) as u64)),
+        status: Some(101),
+        frames: frames
+            .iter()
+            .map(|&(ms, way, count)| Frames {
+                at: Moment::from_micros((ms * 1e3) as u64),
+                way,
+                count,
+            })
+            .collect(),
+        ..exchange(id, service, target, from, -1.0)
+    }
+}
+
+/// Fifty clients; the first reads nothing, and the others in its room get no more.
+pub(super) fn stalled_timeline() -> Timeline {
+    let target = |room: &str, name: &str| format!("/ws?room={room}&name={name}");
+    let burst = |n: u32| 40.0 + 6.0 * f64::from(n);
+    let heard: Vec<_> = (0..14)
+        .map(|n| (burst(n) + 2.0, Way::Received, 32))
+        .collect();
+    let mut said: Vec<_> = (0..15).map(|n| (burst(n), Way::Sent, 32)).collect();
+    said.extend(&heard);
+    let mut lanes = vec![
+        lane(1, "you", &target("tea", "slow"), &[]),
+        lane(2, "you", &target("tea", "speaker"), &said),
+    ];
+    lanes.extend((3..=5).map(|id| {
+        lane(
+            id,
+            "you",
+            &target("tea", &format!("reader{}", id - 3)),
+            &heard,
+        )
+    }));
+    lanes.extend((6..=50).map(|id| {
+        let name = format!("calm{}", id - 6);
+        let target = target("a%20calm%20room%20that%20has%20a%20long%20name", &name);
+        lane(id, "you", &target, &[(50.0, Way::Received, 1)])
+    }));
+    lanes[0].ending = Ending::Left;
+    lanes[0].ended = Some(Moment::from_micros(380_000));
+    Timeline {
+        gap: Some(Gap {
+            from: Moment::from_micros(120_000),
+            to: Moment::from_micros(370_000),
+            exchange: 3,
+            label: "nothing comes here while another does not read".to_owned(),
+        }),
+        ..timeline(
+            "ex05/slow",
+            "one of fifty clients reads nothing while 8 MiB go by",
+            lanes,
+        )
+    }
+}
+
+/// Three browsers, and a connection to the parent for each of them; the parent
+/// ends the last of them, and refuses the next.
+pub(super) fn parents_timeline() -> Timeline {
+    let mut lanes: Vec<_> = (1..=3)
+        .flat_map(|n| {
+            [
+                lane(
+                    2 * n,
+                    "you",
+                    "/websocket",
+                    &[(20.0, Way::Sent, 1), (21.0, Way::Received, 3)],
+                ),
+                lane(2 * n + 1, "parent", "/broadcast", &[(22.0, Way::Sent, 3)]),
+            ]
+        })
+        .collect();
+    for x in &mut lanes {
+        x.connection = x.id / 2;
+    }
+    lanes[1].ending = Ending::Answered;
+    lanes[1].ended = Some(Moment::from_micros(30_000));
+    lanes[5].ending = Ending::Cut;
+    lanes[5].ended = Some(Moment::from_micros(25_000));
+    lanes.push(Exchange {
+        arrived: Moment::from_micros(40_000),
+        answered: None,
+        status: None,
+        ending: Ending::Cut,
+        ended: Some(Moment::from_micros(40_080)),
+        connection: 4,
+        ..lane(8, "parent", "/broadcast", &[])
+    });
+    timeline("ex06/upstream", "three browsers, and the parent", lanes)
 }
 
 fn timeline(probe: &str, title: &str, exchanges: Vec<Exchange>) -> Timeline {
@@ -147,6 +247,31 @@ pub(super) fn random_timeline(seed: u64) -> Timeline {
                     one.answered = None;
                 }
                 3 => one.answered = Some(one.arrived),
+                4 | 5 => {
+                    let frames: Vec<_> = (0..drawn.u32(..60))
+                        .map(|_| {
+                            let way = if drawn.bool() {
+                                Way::Sent
+                            } else {
+                                Way::Received
+                            };
+                            (from + drawn.f64() * 90.0 * scale, way, drawn.u32(1..9000))
+                        })
+                        .collect();
+                    let service = ["you", "parent"][drawn.usize(..2)];
+                    let target = ["/ws?room=a%20room&name=somebody", "/broadcast"];
+                    let lane = lane(id, service, target[drawn.usize(..2)], &frames);
+                    one = Exchange {
+                        arrived: one.arrived,
+                        answered: Some(one.arrived),
+                        ..lane
+                    };
+                    if drawn.bool() {
+                        one.ended = Some(Moment::from_micros((to * 1e3) as u64));
+                        one.ending =
+                            [Ending::Answered, Ending::Left, Ending::Cut][drawn.usize(..3)];
+                    }
+                }
                 _ => {}
             }
             one

@@ -3,15 +3,16 @@
 
 use std::time::Duration;
 
-use mock_services::exchange::{Ending, Exchange};
+use mock_services::exchange::{Ending, Exchange, Way};
 use mock_services::moment::Moment;
 
 use crate::report::{Timeline, words};
 
 use super::axis::Unit;
 use super::canvas::{Canvas, Column};
+use super::lanes::{self, is_lane};
 use super::prose::width;
-use super::rows::{Row, YOU};
+use super::rows::{Nested, Row, YOU};
 use super::style::{PLAIN, QUIET, STORY};
 use super::timeline::extent;
 
@@ -73,6 +74,9 @@ fn events(timeline: &Timeline, rows: &[Row<'_>], length: Duration) -> Vec<Event>
     };
     for row in rows {
         match row {
+            Row::One(nested) if is_lane(nested.exchange) => {
+                tell(nested.exchange.arrived, lane(nested));
+            }
             Row::One(nested) => exchange(nested.exchange, length, &mut tell),
             Row::Folded(alike) => {
                 if let Some(first) = alike.first() {
@@ -82,19 +86,33 @@ fn events(timeline: &Timeline, rows: &[Row<'_>], length: Duration) -> Vec<Event>
                         .max()
                         .unwrap_or(first.arrived);
                     let over = words(last.since(first.arrived));
-                    let told = format!(
-                        "{} more requests like these begin, over {over}",
-                        alike.len()
-                    );
+                    let what = if is_lane(first) {
+                        "connections"
+                    } else {
+                        "requests"
+                    };
+                    let mut told =
+                        format!("{} more {what} like these begin, over {over}", alike.len());
+                    if is_lane(first) {
+                        told.push_str("; ");
+                        told.push_str(&each(alike));
+                    }
                     tell(first.arrived, told);
                 }
             }
         }
     }
     if let Some(gap) = &timeline.gap {
+        let on = timeline
+            .exchanges
+            .iter()
+            .find(|x| x.id == gap.exchange && is_lane(x))
+            .map(|x| format!("on connection {}: ", of_service(x)))
+            .unwrap_or_default();
+        let over = words(gap.to.since(gap.from));
         events.push(Event {
             at: gap.from,
-            told: format!("{} (for {})", gap.label, words(gap.to.since(gap.from))),
+            told: format!("{on}{} (for {over})", gap.label),
             is_gap: true,
         });
     }
@@ -102,7 +120,9 @@ fn events(timeline: &Timeline, rows: &[Row<'_>], length: Duration) -> Vec<Event>
     events.sort_by_key(|event| event.at);
 
     let open = rows.iter().filter_map(|row| match row {
-        Row::One(nested) if nested.exchange.ending == Ending::Open => Some(nested.exchange),
+        Row::One(nested) if nested.exchange.ending == Ending::Open && !is_lane(nested.exchange) => {
+            Some(nested.exchange)
+        }
         _ => None,
     });
     let end = extent(timeline).map(|(zero, length)| zero + length);
@@ -124,6 +144,90 @@ fn events(timeline: &Timeline, rows: &[Row<'_>], length: Duration) -> Vec<Event>
         });
     }
     events
+}
+
+/// A WebSocket in one sentence: its whole life.
+fn lane(row: &Nested<'_>) -> String {
+    let x = row.exchange;
+    let opened = lanes::opened(x);
+    let (who, closed_by) = if x.service == YOU {
+        ("the client", "your server")
+    } else {
+        ("your server", x.service.as_str())
+    };
+    let asked = if x.service == YOU {
+        format!("your server was asked {}", x.request)
+    } else {
+        format!("your server asked {}: {}", x.service, x.request)
+    };
+    let mut told = format!(
+        "{asked} (connection {}); it opened after {}",
+        x.connection,
+        words(opened.since(x.arrived))
+    );
+    let sent = lanes::count(x, Way::Sent);
+    let received = lanes::count(x, Way::Received);
+    told.push_str("; ");
+    told.push_str(&match (sent, received) {
+        (0, 0) if row.stalled => "it received nothing while others did".to_owned(),
+        (0, 0) => "no frame went over it".to_owned(),
+        (sent, 0) => format!("{who} sent {}", frames(sent)),
+        (0, received) => format!("{who} received {}", frames(received)),
+        (sent, received) => {
+            format!("{who} sent {} and received {received}", frames(sent))
+        }
+    });
+    if let Some((first, last)) = lanes::talk(x) {
+        let (first, last) = (words(first.since(opened)), words(last.since(opened)));
+        told.push_str(&if first == last {
+            format!(", {last} after it opened")
+        } else {
+            format!(", between {first} and {last} after it opened")
+        });
+    }
+    if row.stalled && sent > 0 {
+        told.push_str("; it received nothing while others did");
+    }
+    let after = x.ended.map(|end| words(end.since(opened)));
+    let after = after.unwrap_or_default();
+    told.push_str("; ");
+    told.push_str(&match x.ending {
+        Ending::Open => "it was open to the end".to_owned(),
+        Ending::Answered => format!("it was closed with a goodbye after {after}"),
+        Ending::Left => format!("{who} closed it after {after}"),
+        Ending::Cut => format!("{closed_by} broke it off after {after}"),
+    });
+    told
+}
+
+/// What went over each of many WebSockets.
+fn each(alike: &[&Exchange]) -> String {
+    let of_all = |way| alike.iter().map(|x| lanes::count(x, way)).sum::<u64>();
+    let (way, verb) = match (of_all(Way::Sent), of_all(Way::Received)) {
+        (0, 0) => return "no frame went over them".to_owned(),
+        (_, 0) => (Way::Sent, "sends"),
+        _ => (Way::Received, "receives"),
+    };
+    match lanes::range(alike, way).as_str() {
+        "1" => format!("each {verb} 1 frame"),
+        range => format!("each {verb} {range} frames"),
+    }
+}
+
+fn frames(count: u64) -> String {
+    match count {
+        1 => "1 frame".to_owned(),
+        _ => format!("{count} frames"),
+    }
+}
+
+/// A connection's number, with its service where that is not the learner's program.
+fn of_service(x: &Exchange) -> String {
+    if x.service == YOU {
+        x.connection.to_string()
+    } else {
+        format!("{} to {}", x.connection, x.service)
+    }
 }
 
 /// The sentences of one exchange, but for the one that says that it is still open.
@@ -223,7 +327,8 @@ mod tests {
                 .retain(|x| x.arrived.as_micros() < 900_000);
             let sheet = Sheet {
                 plain: true,
-                width: 200,
+                // So that no line begins with another number.
+                width: 2000,
                 ..Sheet::default()
             };
             let told = timeline::draw(&timeline, &[], &sheet);

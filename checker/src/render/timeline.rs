@@ -1,10 +1,11 @@
 //! Draws a timeline: a row per exchange on one common axis, and beneath the
 //! guilty one the gap that tells the story.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anstyle::Style;
-use mock_services::exchange::{Ending, Exchange};
+use mock_services::exchange::{Ending, Exchange, Way};
 use mock_services::moment::Moment;
 
 use crate::report::{Gap, Timeline, words};
@@ -13,6 +14,7 @@ use super::Sheet;
 use super::axis::Axis;
 use super::canvas::{Canvas, Column};
 use super::glyphs::Glyphs;
+use super::lanes::{self, is_lane};
 use super::prose::{self, width};
 use super::rows::{self, Nested, Row, YOU};
 use super::story;
@@ -104,8 +106,13 @@ impl Frame {
         let left = label_end.right(MARGIN);
 
         let beside = |durations| {
-            let widest = ones()
-                .map(|row| width(&ending_words(glyphs, row.exchange, durations)))
+            let widest = tables
+                .iter()
+                .flat_map(|rows| rows.iter())
+                .map(|row| match row {
+                    Row::One(nested) => width(&ending_words(glyphs, nested, durations)),
+                    Row::Folded(alike) => width(&folded_words(glyphs, alike)),
+                })
                 .max()
                 .unwrap_or(0);
             // The number of the last tick may stand there too.
@@ -139,7 +146,7 @@ impl Frame {
             match row {
                 Row::One(nested) => {
                     self.label(canvas, *nested, continues, evidence);
-                    self.bar(canvas, nested.exchange);
+                    self.bar(canvas, nested);
                     if let Some(gap) = gap.take_if(|gap| gap.exchange == nested.exchange.id) {
                         self.gap(canvas, gap, continues);
                     }
@@ -174,13 +181,15 @@ impl Frame {
         let who = prose::shorten(&glyphs.text(&exchange.service), room, glyphs.ellipsis);
         canvas.put(at, &who, style);
         let room = self.label_end.0.saturating_sub(self.request.0);
-        let what = prose::shorten_within(&glyphs.text(&exchange.request), room, glyphs.ellipsis);
+        let what = prose::shorten_target(&glyphs.text(&exchange.request), room, glyphs.ellipsis);
         canvas.put(self.request, &what, style);
     }
 
-    /// Waiting, then the body where that takes long enough to be seen, then how it ended.
-    fn bar(&self, canvas: &mut Canvas, exchange: &Exchange) {
+    /// Waiting, then the body where that takes long enough to be seen, then how it
+    /// ended; for a WebSocket a lane with marks for what went over it.
+    fn bar(&self, canvas: &mut Canvas, row: &Nested<'_>) {
         let glyphs = canvas.glyphs;
+        let exchange = row.exchange;
         let from = self.axis.column(exchange.arrived);
         let to = match exchange.ending {
             Ending::Open => self.axis.edge(),
@@ -193,18 +202,27 @@ impl Frame {
         };
         let answered = exchange.answered.map_or(to, |at| self.axis.column(at));
         let style = if exchange.service == YOU { PLAIN } else { CALL };
+        let after = if is_lane(exchange) {
+            glyphs.lane
+        } else {
+            glyphs.body
+        };
         for column in from.0..to.0 {
             let glyph = if column < answered.0 {
                 glyphs.waiting
             } else {
-                glyphs.body
+                after
             };
             canvas.put(Column(column), glyph, style);
         }
+        for (column, mark) in self.marks(&[exchange]) {
+            canvas.put(column, mark.glyph(glyphs), style);
+        }
         let end = canvas.put(to, glyphs.ending(exchange.ending), ending_style(exchange));
-        let words = ending_words(glyphs, exchange, self.durations);
+        let words = ending_words(glyphs, row, self.durations);
         let (status, rest) = words.split_once("  ").unwrap_or((&words, ""));
-        let end = canvas.put(end.right(1), status, PLAIN);
+        let style = if row.stalled { UNSURE } else { PLAIN };
+        let end = canvas.put(end.right(1), status, style);
         canvas.put(end.right(2), rest, QUIET);
     }
 
@@ -218,6 +236,22 @@ impl Frame {
         for exchange in alike {
             canvas.put(self.axis.column(exchange.arrived), glyphs.folded, QUIET);
         }
+        for (column, mark) in self.marks(alike) {
+            canvas.put(column, mark.glyph(glyphs), QUIET);
+        }
+        let words = folded_words(glyphs, alike);
+        canvas.put(self.axis.edge().right(2), &words, QUIET);
+    }
+
+    /// Where frames went over these, and which way.
+    fn marks(&self, of: &[&Exchange]) -> BTreeMap<Column, Mark> {
+        let mut marks: BTreeMap<Column, Mark> = BTreeMap::new();
+        for frames in of.iter().flat_map(|exchange| &exchange.frames) {
+            let mark = marks.entry(self.axis.column(frames.at)).or_default();
+            mark.sent |= frames.way == Way::Sent;
+            mark.received |= frames.way == Way::Received;
+        }
+        marks
     }
 
     /// The gap in brackets, its name wherever there is room for it.
@@ -263,28 +297,93 @@ impl Frame {
     }
 }
 
+/// Frames of a WebSocket in one column.
+#[derive(Clone, Copy, Default)]
+struct Mark {
+    sent: bool,
+    received: bool,
+}
+
+impl Mark {
+    fn glyph(self, glyphs: &Glyphs) -> &'static str {
+        match (self.sent, self.received) {
+            (true, true) => glyphs.both,
+            (true, false) => glyphs.sent,
+            (false, _) => glyphs.received,
+        }
+    }
+}
+
 /// Says what the rarer marks mean, where they occur.
 pub(super) fn legend(canvas: &mut Canvas, frame: &Frame, tables: &[&[Row<'_>]]) {
     let glyphs = canvas.glyphs;
-    let any = |ending| singles(tables).any(|row| row.exchange.ending == ending);
     let body = singles(tables).any(|row| {
         let x = row.exchange;
         let column = |at: Option<Moment>| at.map(|at| frame.axis.column(at));
-        x.answered.is_some() && column(x.answered) < column(x.ended)
+        !is_lane(x) && x.answered.is_some() && column(x.answered) < column(x.ended)
     });
     let mut meanings = vec![];
     if body {
         meanings.push(format!("{} waiting", glyphs.waiting));
         meanings.push(format!("{} its body on the way", glyphs.body));
     }
-    for (ending, meaning) in [
-        (Ending::Left, "the asker closed the connection"),
-        (Ending::Cut, "the answer was broken off"),
-        (Ending::Open, "not over at the end of the recording"),
-    ] {
-        if any(ending) {
-            meanings.push(format!("{} {meaning}", glyphs.ending(ending)));
+    let all = || {
+        tables
+            .iter()
+            .flat_map(|rows| rows.iter())
+            .flat_map(|row| match row {
+                Row::One(nested) => std::slice::from_ref(&nested.exchange),
+                Row::Folded(alike) => alike,
+            })
+    };
+    if all().any(|x| is_lane(x)) {
+        meanings.push(format!("{} an open WebSocket", glyphs.lane));
+        let ours = all().all(|x| !is_lane(x) || x.service == YOU);
+        let (sent, received) = if ours {
+            ("frames for your server", "frames from it")
+        } else {
+            ("frames sent by whoever opened it", "received by them")
+        };
+        for (way, glyph, meaning) in [
+            (Way::Sent, glyphs.sent, sent),
+            (Way::Received, glyphs.received, received),
+        ] {
+            if all().any(|x| lanes::count(x, way) > 0) {
+                meanings.push(format!("{glyph} {meaning}"));
+            }
         }
+        let both = |of: &[&Exchange]| {
+            let mut marks = frame.marks(of).into_values();
+            marks.any(|mark| mark.sent && mark.received)
+        };
+        let any_both = tables
+            .iter()
+            .flat_map(|rows| rows.iter())
+            .any(|row| match row {
+                Row::One(nested) => both(&[nested.exchange]),
+                Row::Folded(alike) => both(alike),
+            });
+        if any_both {
+            meanings.push(format!("{} both", glyphs.both));
+        }
+    }
+    for ending in [Ending::Left, Ending::Cut, Ending::Open] {
+        let mut ended = singles(tables)
+            .map(|row| row.exchange)
+            .filter(|x| x.ending == ending)
+            .peekable();
+        if ended.peek().is_none() {
+            continue;
+        }
+        let meaning = match (ending, ended.all(is_lane)) {
+            (Ending::Left, true) => "whoever opened it closed it",
+            (Ending::Left, false) => "the asker closed the connection",
+            (Ending::Cut, true) => "the other side broke it off",
+            (Ending::Cut, false) => "the answer was broken off",
+            (_, true) => "open to the end of the recording",
+            (_, false) => "not over at the end of the recording",
+        };
+        meanings.push(format!("{} {meaning}", glyphs.ending(ending)));
     }
     let mut at = Column(canvas.width());
     for meaning in meanings {
@@ -311,6 +410,10 @@ const fn indent(under: Option<u32>) -> usize {
 }
 
 fn ending_style(exchange: &Exchange) -> Style {
+    if is_lane(exchange) && exchange.ending != Ending::Cut {
+        // However an open WebSocket ends, but for this, it is no failure.
+        return PLAIN;
+    }
     match (exchange.ending, exchange.status) {
         (Ending::Answered, Some(200..=399) | None) => GOOD,
         (Ending::Answered, _) | (Ending::Cut, _) => BAD,
@@ -318,8 +421,39 @@ fn ending_style(exchange: &Exchange) -> Style {
     }
 }
 
+/// What stands beside a folded row of WebSockets: what each of them received.
+fn folded_words(glyphs: &Glyphs, alike: &[&Exchange]) -> String {
+    let of_all = |way| alike.iter().map(|x| lanes::count(x, way)).sum::<u64>();
+    let (way, glyph) = if of_all(Way::Received) > 0 {
+        (Way::Received, glyphs.received)
+    } else if of_all(Way::Sent) > 0 {
+        (Way::Sent, glyphs.sent)
+    } else {
+        return String::new();
+    };
+    glyphs.text(&format!("{glyph}{} each", lanes::range(alike, way)))
+}
+
+/// What stands beside a lane: how many frames went which way; only the more
+/// telling way where there is little room.
+fn lane_words(glyphs: &Glyphs, row: &Nested<'_>, room: bool) -> String {
+    let sent = lanes::count(row.exchange, Way::Sent);
+    let received = lanes::count(row.exchange, Way::Received);
+    let sent = (sent > 0).then(|| format!("{}{sent}", glyphs.sent));
+    let received = (received > 0 || row.stalled).then(|| format!("{}{received}", glyphs.received));
+    match (sent, received) {
+        (Some(sent), Some(received)) if room => format!("{sent} {received}"),
+        (_, Some(one)) | (Some(one), None) => one,
+        (None, None) => String::new(),
+    }
+}
+
 /// What stands beside a bar: the status or how else it ended, and the duration.
-fn ending_words(glyphs: &Glyphs, exchange: &Exchange, durations: bool) -> String {
+fn ending_words(glyphs: &Glyphs, row: &Nested<'_>, durations: bool) -> String {
+    let exchange = row.exchange;
+    if is_lane(exchange) {
+        return lane_words(glyphs, row, durations);
+    }
     let what = match (exchange.ending, exchange.status) {
         (Ending::Answered, Some(status)) => status.to_string(),
         (Ending::Answered, None) => "done".to_owned(),
@@ -455,6 +589,64 @@ mod tests {
             };
             let drawn = draw(&timeline, &[], &sheet);
             assert!(!drawn.contains("\u{1b}[2J") && !drawn.contains('\u{202e}'));
+        }
+    }
+
+    /// At each width, in ASCII, and in sentences.
+    fn at_all_widths(timeline: &Timeline, evidence: &[u32]) -> String {
+        let at = |width, unicode, plain| {
+            let sheet = Sheet {
+                width,
+                unicode,
+                plain,
+                ..Sheet::default()
+            };
+            anstream::adapter::strip_str(&draw(timeline, evidence, &sheet)).to_string()
+        };
+        format!(
+            "── 60\n{}── 80\n{}── 200\n{}── 80, ASCII\n{}── 80, plain\n{}",
+            at(60, true, false),
+            at(80, true, false),
+            at(200, true, false),
+            at(80, false, false),
+            at(80, true, true),
+        )
+    }
+
+    #[test]
+    fn a_reader_that_stands_still_is_a_bare_lane() {
+        insta::assert_snapshot!(at_all_widths(&samples::stalled_timeline(), &[1, 3]));
+    }
+
+    #[test]
+    fn connections_to_another_service_are_lanes_too() {
+        insta::assert_snapshot!(at_all_widths(&samples::parents_timeline(), &[3, 5, 7]));
+    }
+
+    #[test]
+    fn a_thousand_lanes_fold_to_what_matters() {
+        let mut timeline = samples::stalled_timeline();
+        let calm = timeline.exchanges[49].clone();
+        timeline.exchanges.extend((51..=1000).map(|id| Exchange {
+            id,
+            connection: id,
+            ..calm.clone()
+        }));
+        let rows = rows::arrange(&timeline, &[1, 3], ROWS);
+        assert!(rows.len() <= 9, "{}", rows.len());
+        let drawn = draw(&timeline, &[1, 3], &Sheet::default());
+        assert!(drawn.contains("993 more alike"), "{drawn}");
+    }
+
+    #[test]
+    fn an_open_websocket_that_ends_is_no_failure() {
+        for plain in [false, true] {
+            let sheet = Sheet {
+                plain,
+                ..Sheet::default()
+            };
+            let drawn = draw(&samples::stalled_timeline(), &[], &sheet);
+            assert!(!drawn.contains("without"), "{drawn}");
         }
     }
 

@@ -8,7 +8,7 @@ use crate::client::{End, Frame, Said};
 use crate::diagnosis::Diagnosis;
 use crate::judge::Fault;
 use crate::observation::{HealthSeen, Observation, Rendezvous, Talk};
-use crate::report::{Gap, words};
+use crate::report::words;
 use crate::stage::{QUIET, Waited};
 
 fn given_up(seen: &Observation) -> Option<(&Rendezvous, Duration)> {
@@ -299,23 +299,6 @@ pub(super) fn stalled(seen: &Observation) -> Option<Fault> {
         )
         .proved_by([slow.exchange, kept.exchange]),
     )
-}
-
-pub(super) fn stalled_gap(seen: &Observation) -> Option<Gap> {
-    let (met, after) = given_up(seen)?;
-    let kept = seen.talks.iter().find(|talk| talk.about == "reader")?;
-    let from = seen
-        .exchange(kept.exchange)?
-        .frames
-        .last()
-        .map_or(met.released, |frames| frames.at);
-    let _ = after;
-    Some(Gap {
-        from,
-        to: met.released,
-        exchange: kept.exchange,
-        label: "nothing comes here while another does not read".to_owned(),
-    })
 }
 
 /// The numbers of the messages that a reader got, with what it was told.
