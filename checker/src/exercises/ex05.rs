@@ -8,7 +8,7 @@
 mod judgement;
 mod probes;
 
-pub(super) use judgement::{health as health_fault, unopened};
+pub(super) use judgement::{freed, health as health_fault, kept, unopened};
 
 use super::{Judged, gaps, telling_output};
 use crate::contract::Contract;

@@ -57,6 +57,7 @@ pub(super) fn checks() -> Vec<Check> {
         storm(),
         patient(),
         deaf(),
+        leavers(),
         health(),
         alive(),
     ]
@@ -126,6 +127,14 @@ fn deaf() -> Check {
     )
 }
 
+fn leavers() -> Check {
+    check(
+        "leavers",
+        "leavers are freed",
+        "after hundreds of browsers have come and gone (with a close frame, without, by a reset) the program holds no more connections than before",
+    )
+}
+
 fn health() -> Check {
     check(
         "health",
@@ -168,10 +177,23 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
     if health.outcome == Outcome::Broken {
         return Ok(super::only(&health, checks(), timeline, &busy));
     }
-    let (shown, many, slow, back, hung, unread) = tokio::join!(
-        observe(run, "levels to arrive", unhurried, async |stage, seen| {
-            probes::levels(stage, seen).await
-        }),
+    // Then whether levels arrive at all: everything after that builds on it.
+    let shown = observe(run, "levels to arrive", unhurried, async |stage, seen| {
+        probes::levels(stage, seen).await
+    })
+    .await?;
+    let levels = levels().judged(
+        judge::trouble(&shown, "while levels came")
+            .or_else(|| ex05::unopened(&shown))
+            .or_else(|| judgement::levels(&shown)),
+        shown.was_too_busy(),
+        "each came to each, and to those who came late",
+    );
+    if levels.outcome == Outcome::Broken {
+        let timeline = judge::timeline("ex06/levels", &shown, gaps::of(&levels, &shown));
+        return Ok(super::only(&levels, checks(), timeline, &shown));
+    }
+    let (many, slow, back, hung, unread, gone) = tokio::join!(
         observe(
             run,
             "thirty browsers' levels at the parent",
@@ -202,9 +224,15 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
             unhurried,
             async |stage, seen| { probes::deaf(stage, seen).await }
         ),
+        observe(
+            run,
+            "browsers to come and go",
+            unhurried,
+            async |stage, seen| { probes::leavers(stage, seen).await }
+        ),
     );
-    let (shown, many, slow) = (shown?, many?, slow?);
-    let (back, hung, unread) = (back?, hung?, unread?);
+    let (many, slow, back) = (many?, slow?, back?);
+    let (hung, unread, gone) = (hung?, unread?, gone?);
 
     let judged = |check: Check, seen: &Observation, doing, fault, kept: String| {
         check.judged(
@@ -215,13 +243,6 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
             kept,
         )
     };
-    let levels = judged(
-        levels(),
-        &shown,
-        "while levels came",
-        judgement::levels(&shown),
-        "each came to each, and to those who came late".to_owned(),
-    );
     let upstream = judged(
         upstream(),
         &many,
@@ -277,7 +298,12 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         judgement::deaf(&unread),
         judgement::how_fresh(&unread),
     );
-    let all = [&busy, &shown, &many, &slow, &back, &hung, &unread];
+    let leavers = leavers().judged(
+        judge::trouble(&gone, "while browsers came and went").or_else(|| ex05::kept(&gone)),
+        gone.was_too_busy(),
+        ex05::freed(&gone),
+    );
+    let all = [&busy, &shown, &many, &slow, &back, &hung, &unread, &gone];
     let alive = alive().judged(judge::alive(all), false, "up to the end");
     let timelines = vec![
         judge::timeline("ex06/levels", &shown, gaps::of(&levels, &shown)),
@@ -293,7 +319,7 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
     Ok(Judged {
         output: telling_output(&all),
         findings: vec![
-            levels, upstream, fresh, flow, returns, storm, patient, deaf, health, alive,
+            levels, upstream, fresh, flow, returns, storm, patient, deaf, leavers, health, alive,
         ],
         timelines,
     })

@@ -1,7 +1,8 @@
 //! Clients of ours with WebSockets, for the exercises where people talk.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::client::{Frame, Socket};
@@ -150,4 +151,79 @@ pub(super) async fn hear_within(
 /// Writes down what they heard; they leave.
 pub(super) fn leave(guests: Vec<Guest>, seen: &mut Observation) {
     seen.talks.extend(guests.into_iter().map(Guest::done));
+}
+
+/// So many clients come and go; how many sockets the program holds before and
+/// after that is written down.
+pub(super) async fn visits(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    visits: usize,
+    target: impl Fn(usize) -> String,
+) -> Result<(), Trouble> {
+    const AT_ONCE: usize = 25;
+    let sockets = || stage.program.sockets().map(|n| n as u64);
+    // As many at once as there will be, so that what is needed anyhow is there.
+    visit(stage, AT_ONCE, &target).await?;
+    settle(stage, None).await;
+    seen.figures.push(("sockets before", sockets()));
+    for _ in 0..visits / AT_ONCE {
+        visit(stage, AT_ONCE, &target).await?;
+    }
+    settle(stage, seen.figure("sockets before")).await;
+    seen.figures.push(("sockets after", sockets()));
+    Ok(())
+}
+
+/// So many clients at once; each leaves in a way of its own.
+async fn visit(
+    stage: &Stage<'_>,
+    clients: usize,
+    target: &impl Fn(usize) -> String,
+) -> Result<(), Trouble> {
+    let mut visiting = JoinSet::new();
+    for nth in 0..clients {
+        let client = stage.client.clone();
+        let target = target(nth);
+        visiting.spawn(async move {
+            let Ok(mut socket) = client.open(&target).await else {
+                return;
+            };
+            match nth % 3 {
+                0 => {
+                    socket.listen();
+                    socket.close(1000).await;
+                    let ended = client
+                        .journal()
+                        .until(|_| socket.look(|heard| heard.end.is_some()).then_some(()));
+                    // Whoever does not answer is another check's.
+                    let _ = tokio::time::timeout(Duration::from_secs(1), ended).await;
+                }
+                1 => socket.hang_up(),
+                _ => socket.reset(),
+            }
+        });
+    }
+    let all = async { while visiting.join_next().await.is_some() {} };
+    stage.patiently(all, ANSWER_QUIET).await?;
+    Ok(())
+}
+
+/// Waits until the program holds no more sockets than it did, or has had long
+/// enough to let go of them.
+async fn settle(stage: &Stage<'_>, before: Option<u64>) {
+    /// A goodbye may take a while: until the other side has read it.
+    const LONG_ENOUGH: Duration = Duration::from_secs(6);
+    let began = Instant::now();
+    loop {
+        stage.idle().await;
+        let Some(now) = stage.program.sockets() else {
+            return;
+        };
+        let freed = before.is_none_or(|before| now as u64 <= before);
+        if freed || began.elapsed() > LONG_ENOUGH {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

@@ -638,7 +638,7 @@ pub(super) fn protocol(seen: &Observation) -> Option<Fault> {
 const SLACK: u64 = 10;
 
 /// Connections that were kept after their clients had left.
-pub(super) fn kept(seen: &Observation) -> Option<Fault> {
+pub(crate) fn kept(seen: &Observation) -> Option<Fault> {
     let (before, after) = (
         seen.figure("sockets before")?,
         seen.figure("sockets after")?,
@@ -647,7 +647,7 @@ pub(super) fn kept(seen: &Observation) -> Option<Fault> {
         return Some(Fault::new(
             Diagnosis::LeaverKept,
             format!(
-                "A thousand clients came and left. Before, the program held {before} sockets; six \
+                "Hundreds of clients came and left. Before, the program held {before} sockets; six \
                  seconds later it holds {after}."
             ),
             "When reading ends, however it ends, let go of everything that belongs to the client: \
@@ -658,7 +658,7 @@ pub(super) fn kept(seen: &Observation) -> Option<Fault> {
     Some(Fault::new(
         Diagnosis::LeaverKept,
         format!(
-            "After a thousand clients had come and left, the one that stayed no longer got its own \
+            "After hundreds of clients had come and left, the one that stayed no longer got its own \
              message, for {}.",
             words(wait)
         ),
@@ -667,10 +667,10 @@ pub(super) fn kept(seen: &Observation) -> Option<Fault> {
 }
 
 /// How leavers were freed, in words.
-pub(super) fn freed(seen: &Observation) -> String {
+pub(crate) fn freed(seen: &Observation) -> String {
     match (seen.figure("sockets before"), seen.figure("sockets after")) {
         (Some(before), Some(after)) => {
-            format!("{before} sockets before a thousand visits, {after} after them")
+            format!("{before} sockets before hundreds of visits, {after} after them")
         }
         _ => "who stayed still gets messages; this system does not tell how many sockets are held"
             .to_owned(),

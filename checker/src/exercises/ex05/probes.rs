@@ -1,7 +1,5 @@
 //! What the chat is told, and who listens. None of this judges.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
@@ -424,20 +422,11 @@ pub(super) async fn protocol(stage: &Stage<'_>, seen: &mut Observation) -> Resul
 /// A thousand clients come and go, in every way there is.
 pub(super) async fn leavers(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
     const VISITS: usize = 1000;
-    const AT_ONCE: usize = 25;
     seen.title = "a thousand clients come and go".to_owned();
     let room = word(stage);
     let mut guests = vec![join(stage, seen, "stays", &room, "stays", true).await?];
-    let sockets = |stage: &Stage<'_>| stage.program.sockets().map(|n| n as u64);
-    // As many at once as there will be, so that what is needed anyhow is there.
-    visit(stage, &room, AT_ONCE).await?;
-    settle(stage, None).await;
-    seen.figures.push(("sockets before", sockets(stage)));
-    for _ in 0..VISITS / AT_ONCE {
-        visit(stage, &room, AT_ONCE).await?;
-    }
-    settle(stage, seen.figure("sockets before")).await;
-    seen.figures.push(("sockets after", sockets(stage)));
+    let to = |nth| target(&room, &format!("visitor{nth}"));
+    guests::visits(stage, seen, VISITS, to).await?;
     say(&mut guests[0], "where is everybody?".to_owned()).await;
     hear(stage, seen, "stays", &guests, |guests| {
         guests[0].look(|frame| {
@@ -447,55 +436,6 @@ pub(super) async fn leavers(stage: &Stage<'_>, seen: &mut Observation) -> Result
     .await?;
     leave(guests, seen);
     Ok(())
-}
-
-/// So many clients at once; each leaves in a way of its own.
-async fn visit(stage: &Stage<'_>, room: &str, clients: usize) -> Result<(), Trouble> {
-    let mut visiting = JoinSet::new();
-    for nth in 0..clients {
-        let client = stage.client.clone();
-        let target = target(room, &format!("visitor{nth}"));
-        visiting.spawn(async move {
-            let Ok(mut socket) = client.open(&target).await else {
-                return;
-            };
-            match nth % 3 {
-                0 => {
-                    socket.listen();
-                    socket.close(1000).await;
-                    let ended = client
-                        .journal()
-                        .until(|_| socket.look(|heard| heard.end.is_some()).then_some(()));
-                    // Whoever does not answer is another check's.
-                    let _ = tokio::time::timeout(Duration::from_secs(1), ended).await;
-                }
-                1 => socket.hang_up(),
-                _ => socket.reset(),
-            }
-        });
-    }
-    let all = async { while visiting.join_next().await.is_some() {} };
-    stage.patiently(all, ANSWER_QUIET).await?;
-    Ok(())
-}
-
-/// Waits until the program holds no more sockets than it did, or has had long
-/// enough to let go of them.
-async fn settle(stage: &Stage<'_>, before: Option<u64>) {
-    /// A goodbye may take a while: until the other side has read it.
-    const LONG_ENOUGH: Duration = Duration::from_secs(6);
-    let began = Instant::now();
-    loop {
-        stage.idle().await;
-        let Some(now) = stage.program.sockets() else {
-            return;
-        };
-        let freed = before.is_none_or(|before| now as u64 <= before);
-        if freed || began.elapsed() > LONG_ENOUGH {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 /// People talk, and `/healthz` is asked in their midst.

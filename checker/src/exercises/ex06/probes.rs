@@ -383,6 +383,13 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
     Ok(())
 }
 
+/// Hundreds of browsers come and go.
+pub(super) async fn leavers(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    const VISITS: usize = 300;
+    seen.title = "three hundred browsers come and go".to_owned();
+    guests::visits(stage, seen, VISITS, |_| TARGET.to_owned()).await
+}
+
 /// The parent reads nothing while thousands of levels go by.
 pub(super) async fn deaf(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
     seen.title = "the parent reads nothing while 3,000 levels go by".to_owned();
