@@ -86,6 +86,15 @@ pub(super) fn levels(seen: &Observation) -> Option<Fault> {
                 "You may skip levels, but never the newest: when you have been busy, look again \
                  before you wait.",
             ),
+            _ if seen.talks.iter().all(|talk| heard(talk).next().is_some()) => Fault::new(
+                Diagnosis::LevelLost,
+                format!(
+                    "A room said a new level soon after its last, and it did not come to everybody, \
+                     for {after}."
+                ),
+                "You may skip levels, but never the newest: after a pause, look again at what there \
+                 is to say.",
+            ),
             _ => Fault::new(
                 Diagnosis::NotDelivered,
                 format!("A room said its level, and it did not come to everybody, for {after}."),
