@@ -13,6 +13,7 @@ use mock_services::script::Hold;
 
 use super::{Judged, telling_output};
 use crate::contract::Contract;
+use crate::diagnosis::Diagnosis;
 use crate::judge::{self, Check};
 use crate::observation::Observation;
 use crate::probe::{HANG_LIMIT, observe, observe_from};
@@ -240,13 +241,17 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         judgement::registry(&named),
         "each change took effect at once",
     );
-    let forward = judged(
+    let mut forward = judged(
         forward(),
         &carried,
         "while calls were carried",
         judgement::forward(&carried),
         "each arrived as it was sent, and each answer came back whole",
     );
+    if let Some(word) = judge::connections(&carried) {
+        forward.advice = Some(Diagnosis::ConnectionPerCall);
+        forward.next_step = word;
+    }
     let headers = headers().judged(
         judgement::headers(&carried),
         carried.was_too_busy(),

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Released;
-use crate::client::{Sending, Sent, YOU};
+use crate::client::{Sending, Sent};
 use crate::observation::{Carried, Observation, Question, Rendezvous, Silence};
 use crate::probe::{NO_LIMIT_AFTER, note_health};
 use crate::stage::{ANSWER_QUIET, QUIET, Stage, Trouble, Waited};
@@ -556,6 +556,7 @@ pub(super) async fn pressure(stage: &Stage<'_>, seen: &mut Observation) -> Resul
     }
 
     // Nobody reads the answer.
+    seen.figures.push(("read", resident(stage)));
     let endless = of(UNREAD);
     service.play(move |_| endless.clone());
     let conversation = stage
@@ -565,6 +566,7 @@ pub(super) async fn pressure(stage: &Stage<'_>, seen: &mut Observation) -> Resul
         let sent = || service.newest().map_or(0, |newest| newest.sent);
         let all = stalls(stage, sent).await;
         seen.unread.push(("answer", all));
+        seen.figures.push(("unread", resident(stage)));
         drop(conversation);
     }
     // The service does not read the request.
@@ -593,7 +595,12 @@ pub(super) async fn pressure(stage: &Stage<'_>, seen: &mut Observation) -> Resul
     });
     let all = stalls(stage, || count.load(std::sync::atomic::Ordering::Relaxed)).await;
     seen.unread.push(("request", all));
+    seen.figures.push(("unread request", resident(stage)));
     Ok(())
+}
+
+fn resident(stage: &Stage<'_>) -> Option<u64> {
+    stage.program.figures().map(|figures| figures.resident)
 }
 
 /// MiB that are more than the socket buffers on the way can hold.
@@ -821,14 +828,30 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
     };
     let both = async {
         tokio::select! {
-            both = async { tokio::join!(slow, stage.patiently(hanging, NO_LIMIT_AFTER)) } => both,
+            both = async {
+                tokio::join!(
+                    stage.patiently(slow, NO_LIMIT_AFTER),
+                    stage.patiently(hanging, NO_LIMIT_AFTER)
+                )
+            } => both,
             () = release => unreachable!("it waits for ever"),
         }
     };
     let (slow, hung) = both.await;
-    // A head that came too late may have run into the limit for want of time.
-    seen.too_busy |= matches!(&slow.got, Some(Ok(whole)) if whole.status == 504);
-    seen.carried.push(slow);
+    match slow? {
+        Waited::Done(slow) => {
+            // A head that came too late may have run into the limit for want of time.
+            seen.too_busy |= matches!(&slow.got, Some(Ok(whole)) if whole.status == 504);
+            seen.carried.push(slow);
+        }
+        Waited::GaveUp(after) => {
+            seen.silence = Some(Silence {
+                question: Question::Plain,
+                after,
+            });
+        }
+        Waited::TooBusy => seen.too_busy = true,
+    }
     match hung? {
         Waited::Done(got) => seen.carried.push(Carried {
             about: "hang",
@@ -843,7 +866,6 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
         }
         Waited::TooBusy => seen.too_busy = true,
     }
-    let _ = YOU;
     Ok(())
 }
 

@@ -336,7 +336,7 @@ pub(super) fn unbounded(seen: &Observation) -> Option<Fault> {
             format!(
                 "A client read nothing while {} MiB went by, and got all of them when it read on: \
                  they had waited in your program's memory.{grown}",
-                AGAIN * GO_BY >> 20
+                (AGAIN * GO_BY) >> 20
             ),
             "Give each reader a bounded queue. When it is full, drop the reader (close code 1008), or \
              drop the oldest and say {\"missed\": n}: `tokio::sync::broadcast` counts them for you.",

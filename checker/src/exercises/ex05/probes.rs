@@ -85,9 +85,8 @@ pub(super) async fn rooms(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
     // An upgrade is answered before its handler runs: let all of them come in.
     stage.idle().await;
     for round in 0..2 {
-        for nth in 0..guests.len() {
-            let text = format!("{word}-{nth}-{round} \"quoted\" ünï");
-            say(&mut guests[nth], text).await;
+        for (nth, guest) in guests.iter_mut().enumerate() {
+            say(guest, format!("{word}-{nth}-{round} \"quoted\" ünï")).await;
         }
         let wanted = |guests: &[Guest], guest: &Guest| {
             (round + 1)
