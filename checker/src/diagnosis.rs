@@ -41,8 +41,6 @@ pub enum Diagnosis {
     FailOpen,
     /// The service was asked before auth had said yes.
     AskedBeforePermission,
-    /// A body was collected whole before it was passed on.
-    Buffered,
     /// Others waited for a reader that did not read.
     SlowReaderStallsAll,
     /// Whatever a reader did not read was kept, without end.
@@ -89,6 +87,8 @@ pub enum Diagnosis {
     HopByHopForwarded,
     /// End-to-end headers were not carried on.
     HeadersLost,
+    /// A body was collected whole before it was passed on.
+    Buffered,
     /// Two futures were created, then awaited one after the other.
     CreatedNotStarted,
     /// Independent calls were made one after the other.
@@ -134,7 +134,6 @@ impl Diagnosis {
         Self::StatusForVerdict,
         Self::FailOpen,
         Self::AskedBeforePermission,
-        Self::Buffered,
         Self::SlowReaderStallsAll,
         Self::UnboundedQueue,
         Self::BadFrameKills,
@@ -158,6 +157,7 @@ impl Diagnosis {
         Self::PathMangled,
         Self::HopByHopForwarded,
         Self::HeadersLost,
+        Self::Buffered,
         Self::CreatedNotStarted,
         Self::Sequential,
         Self::AskedTwice,

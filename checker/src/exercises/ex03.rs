@@ -313,6 +313,24 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         judgement::hangs(&hung),
         "504 before the head; a slow body came whole",
     );
+    // Who never asks a service makes us wait for ever; the cause has been named.
+    let mut later = [guard, together, stream, pressure, cancel, faults, timeout];
+    if [&registry, &forward]
+        .iter()
+        .any(|f| f.diagnosis == Some(Diagnosis::NotAsked))
+    {
+        let checks = checks();
+        for finding in &mut later {
+            if matches!(
+                finding.diagnosis,
+                Some(Diagnosis::Hung | Diagnosis::SerialisedClients)
+            ) && let Some(check) = checks.iter().find(|check| check.id == finding.check)
+            {
+                *finding = check.clone().not_reached("ex03/registry comes first");
+            }
+        }
+    }
+    let [guard, together, stream, pressure, cancel, faults, timeout] = later;
     let all = [
         &named, &carried, &guarded, &crowd, &streamed, &pressed, &cancelled, &sick, &hung,
     ];

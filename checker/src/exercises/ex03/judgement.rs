@@ -124,6 +124,17 @@ fn one_step(seen: &Observation, step: &Carried) -> Option<Fault> {
             "Parse the body (`Url::parse`), and accept only the scheme http with a host. Leave \
              what was registered before as it was.",
         ),
+        "gone" if step.received.is_some() => Some(
+            Fault::new(
+                Diagnosis::StaleAddress,
+                format!(
+                    "The name was removed and the DELETE answered; `{}` still went to its service.",
+                    step.request
+                ),
+                "Look the name up anew for each call: what was found earlier may be out of date.",
+            )
+            .proved_by([whole.exchange]),
+        ),
         "unknown" | "gone" => expect(
             404,
             "nobody has registered that name (any more)",
@@ -521,14 +532,15 @@ pub(super) fn guard(seen: &Observation) -> Option<Fault> {
             .iter()
             .find(|x| x.service == YOU && x.request.contains("/services") && waited_long(x, met))
             .map_or(met.about, |x| x.request.as_str());
-        let in_body = seen.rendezvous.len() > 4;
+        // Four questions to the registry in each phase.
+        let phase = (seen.rendezvous.len() - 1) / 4;
         return Some(
             Fault::new(
                 Diagnosis::GuardAcrossAwait,
                 format!(
                     "While a call to a service waited for {}, `{request}` waited too: no answer for \
                      {}, and the program was idle.",
-                    if in_body { "the rest of its body" } else { "its answer" },
+                    ["its answer", "the rest of its body", "the rest of its request"][phase.min(2)],
                     words(after.min(crate::stage::QUIET))
                 ),
                 "A guard is held while the call is awaited. Copy the URL out and let go of the guard \
@@ -949,6 +961,21 @@ pub(super) fn hangs(seen: &Observation) -> Option<Fault> {
                         text(&whole.body)
                     ),
                     "Answer 504 where the time limit has run out.",
+                )
+                .proved_by([whole.exchange]),
+            );
+        }
+        if step.about == "upload" && whole.status == 504 {
+            return Some(
+                Fault::new(
+                    Diagnosis::WrongStatus,
+                    format!(
+                        "A client sent its body piece by piece, for longer than UPSTREAM_TIMEOUT_MS \
+                         ({}) in all, and was answered with 504 though it never paused for long.",
+                        seen.limit.as_millis()
+                    ),
+                    "The time limit is for a service that says nothing. While a request's body is \
+                     still on its way, something moves: begin to count anew with each piece.",
                 )
                 .proved_by([whole.exchange]),
             );

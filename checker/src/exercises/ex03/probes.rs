@@ -1,6 +1,6 @@
 //! What the proxy is asked. None of this judges.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mock_services::script::Hold;
@@ -159,6 +159,9 @@ pub(super) fn hop_by_hop(word: &str) -> Headers {
     [
         ("connection", format!("keep-alive, x-hop-{word}")),
         (&*format!("x-hop-{word}"), word.to_owned()),
+        // A header may stand in several lines.
+        ("connection", format!("x-hop-too-{word}")),
+        (&*format!("x-hop-too-{word}"), word.to_owned()),
         ("keep-alive", "timeout=77".to_owned()),
         ("proxy-connection", format!("keep-{word}")),
         ("te", "trailers;q=0.7".to_owned()),
@@ -215,6 +218,14 @@ pub(super) async fn carry(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
         step(stage, seen, "method", sent, Some(&service), quiet).await?;
         seen.answered_with(200, &said);
     }
+    let bytes = Bytes::from_static(b"\xff\xfe\x00 no text \x80");
+    let answer = bytes.clone();
+    service.play(move |_| Reply::whole(answer.clone()));
+    let sent = Sent::new("POST", at("bytes")).with(bytes.clone());
+    step(stage, seen, "bytes", sent, Some(&service), quiet).await?;
+    seen.answered_with(200, &bytes);
+    let answer = said.clone();
+    service.play(move |_| Reply::whole(answer.clone()));
     for path in [
         "today",
         "a%20b/c",
@@ -223,6 +234,7 @@ pub(super) async fn carry(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
         "deep/er//still/",
         "today?day=1&day=2&empty=&q=a%26b",
         "today?plus=a+b&slash=a%2Fb",
+        "today?space=a%20b&&x",
     ] {
         let sent = Sent::new("GET", at(path));
         step(stage, seen, "path", sent, Some(&service), quiet).await?;
@@ -309,12 +321,12 @@ pub(super) async fn guard(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
     let Names { one, other } = names(stage.run.seed);
     let service = open(stage, &one).await?;
     register(stage, seen, &one, &service.url()).await?;
-    for before_head in [true, false] {
+    for (nth, phase) in (1..).zip([Phase::Head, Phase::Body, Phase::Upload]) {
         let held = Released::default();
         let hold = held.0.clone();
         service.play(move |_| {
             let body = Bytes::from_static(b"slow");
-            if before_head {
+            if phase != Phase::Body {
                 Reply::held(body, &hold)
             } else {
                 Reply {
@@ -329,7 +341,14 @@ pub(super) async fn guard(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
         });
         let mut slow = JoinSet::new();
         let client = stage.client.clone();
-        let call = Sent::new("GET", format!("/proxy/{one}/slow"));
+        let mut call = Sent::new("GET", format!("/proxy/{one}/slow"));
+        let (send, pieces) = mpsc::channel(1);
+        if phase == Phase::Upload {
+            // Under way until its sender is dropped.
+            call.method = "POST".to_owned();
+            call.body = Sending::Pieces(pieces);
+            let _ = send.send(Bytes::from_static(b"slow")).await;
+        }
         let (tell, mut head) = mpsc::channel(1);
         slow.spawn(async move {
             if let Ok(conversation) = client.converse(call).await {
@@ -337,11 +356,18 @@ pub(super) async fn guard(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
                 conversation.whole().await;
             }
         });
-        let times = if before_head { 1 } else { 2 };
-        if seen.silence.is_some() || !asked(stage, seen, &service, times).await? {
+        if phase == Phase::Upload {
+            // A proxy that buffers asks nobody yet: that is another check's.
+            let came = stage
+                .journal
+                .until(|_| (service.received().len() >= nth).then_some(()));
+            if stage.patiently(came, QUIET).await? != Waited::Done(()) {
+                return Ok(());
+            }
+        } else if seen.silence.is_some() || !asked(stage, seen, &service, nth).await? {
             return Ok(());
         }
-        if !before_head {
+        if phase == Phase::Body {
             // A proxy that buffers gives no head yet: that is another check's.
             let came = stage.patiently(head.recv(), QUIET).await?;
             if came != Waited::Done(Some(())) {
@@ -359,6 +385,7 @@ pub(super) async fn guard(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
             let asking = stage.client.ask(sent);
             let Some(got) = meanwhile(stage, seen, about, asking).await? else {
                 drop(held);
+                drop(send);
                 let _ = stage.patiently(slow.join_next(), ANSWER_QUIET).await?;
                 return Ok(());
             };
@@ -370,9 +397,18 @@ pub(super) async fn guard(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
             });
         }
         drop(held);
+        drop(send);
         let _ = stage.patiently(slow.join_next(), ANSWER_QUIET).await?;
     }
     Ok(())
+}
+
+/// Where a call is withheld.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Head,
+    Body,
+    Upload,
 }
 
 /// Many clients of one service, every answer withheld until all have been asked
@@ -610,7 +646,7 @@ const UNREAD: usize = 48;
 /// stops them.
 async fn stalls(stage: &Stage<'_>, sent: impl Fn() -> u64) -> u64 {
     let mut last = None;
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     loop {
         stage.idle().await;
         let now = sent();
@@ -816,8 +852,10 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
         }
     };
     let hanging = async {
-        let sent = Sent::new("GET", format!("/proxy/{name}/hang"));
-        stage.client.ask(sent).await
+        let get = Sent::new("GET", format!("/proxy/{name}/hang"));
+        let post = Sent::new("POST", format!("/proxy/{name}/hang")).with("a body, read whole");
+        let (get, post) = tokio::join!(stage.client.ask(get), stage.client.ask(post));
+        [get, post]
     };
     // Side by side; the one that hangs is waited for longest. A proxy that
     // buffers waits for the end of the slow one, which comes soon enough.
@@ -853,11 +891,11 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
         Waited::TooBusy => seen.too_busy = true,
     }
     match hung? {
-        Waited::Done(got) => seen.carried.push(Carried {
+        Waited::Done(both) => seen.carried.extend(both.map(|got| Carried {
             about: "hang",
             got: Some(got),
             ..Carried::default()
-        }),
+        })),
         Waited::GaveUp(after) => {
             seen.silence = Some(Silence {
                 question: Question::Hang("/hang"),
@@ -865,6 +903,70 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
             });
         }
         Waited::TooBusy => seen.too_busy = true,
+    }
+    if seen.silence.is_none() && !seen.too_busy {
+        long_upload(stage, seen, &service, &name).await?;
+    }
+    Ok(())
+}
+
+/// A body that takes longer than the limit to send, though never quiet for long.
+async fn long_upload(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    service: &Upstream,
+    name: &str,
+) -> Result<(), Trouble> {
+    const PIECES: u32 = 12;
+    let limit = stage.setting.upstream_timeout;
+    service.play(|_| Reply::whole("thank you"));
+    let (send, pieces) = mpsc::channel(1);
+    let mut sent = Sent::new("POST", format!("/proxy/{name}/upload"));
+    sent.body = Sending::Pieces(pieces);
+    let before = stage.program.activity();
+    let mut longest = Duration::ZERO;
+    let sending = async {
+        let mut last = Instant::now();
+        for _ in 0..PIECES {
+            if send.send(Bytes::from_static(b"a piece")).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(limit / 8).await;
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+        }
+        drop(send);
+        std::future::pending::<()>().await;
+    };
+    let asking = async {
+        tokio::select! {
+            got = stage.client.ask(sent) => Some(got),
+            () = sending => None,
+        }
+    };
+    let waited = stage.patiently(asking, NO_LIMIT_AFTER).await?;
+    // Were we, or was the program, so late that it may rightly have given up?
+    let starved = match (before, stage.program.activity()) {
+        (Some(before), Some(after)) => after.waited.saturating_sub(before.waited) > limit / 4,
+        _ => false,
+    };
+    match waited {
+        Waited::Done(Some(got)) => {
+            let gave_up = matches!(&got, Ok(whole) if whole.status == 504);
+            seen.too_busy |= gave_up && (starved || longest > limit / 2);
+            seen.carried.push(Carried {
+                about: "upload",
+                got: Some(got),
+                ..Carried::default()
+            });
+        }
+        Waited::Done(None) | Waited::TooBusy => seen.too_busy = true,
+        Waited::GaveUp(after) => {
+            seen.silence = Some(Silence {
+                question: Question::Plain,
+                after,
+            });
+        }
     }
     Ok(())
 }
