@@ -853,7 +853,8 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
     };
     let hanging = async {
         let get = Sent::new("GET", format!("/proxy/{name}/hang"));
-        let post = Sent::new("POST", format!("/proxy/{name}/hang")).with("a body, read whole");
+        // More than the sockets on the way hold: it can never be sent whole.
+        let post = Sent::new("POST", format!("/proxy/{name}/hang")).with(vec![b'.'; 8 * MEBI]);
         let (get, post) = tokio::join!(stage.client.ask(get), stage.client.ask(post));
         [get, post]
     };
