@@ -160,7 +160,7 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
     let health = health().judged(
         judge::trouble(&busy, "while people talked")
             .or_else(|| judgement::unopened(&busy))
-            .or_else(|| judgement::health(&busy)),
+            .or_else(|| judgement::health(&busy, "While people talked")),
         busy.was_too_busy(),
         "answered while 200 messages were on their way",
     );

@@ -169,7 +169,7 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
     let health = health().judged(
         judge::trouble(&busy, "while levels came")
             .or_else(|| ex05::unopened(&busy))
-            .or_else(|| ex05::health_fault(&busy)),
+            .or_else(|| ex05::health_fault(&busy, "While levels came")),
         busy.was_too_busy(),
         "answered while levels were on their way",
     );

@@ -90,8 +90,21 @@ fn wrong_status(carried: &Carried, whole: &Whole, wanted: u16, why: &str, next: 
     .proved_by([whole.exchange])
 }
 
+/// The beginning of a body; what is no text in it as bytes.
 fn text(body: &[u8]) -> String {
-    judge::excerpt(&String::from_utf8_lossy(body))
+    match std::str::from_utf8(body) {
+        Ok(text) => judge::excerpt(text),
+        Err(_) => body[..body.len().min(40)].escape_ascii().to_string(),
+    }
+}
+
+/// `404 and no body`
+fn answered(whole: &Whole) -> String {
+    if whole.body.is_empty() {
+        format!("{} and no body", whole.status)
+    } else {
+        format!("{} and `{}`", whole.status, text(&whole.body))
+    }
 }
 
 /// What is wrong with the registry.
@@ -233,11 +246,10 @@ fn led(seen: &Observation, step: &Carried, whole: &Whole) -> Option<Fault> {
             Fault::new(
                 Diagnosis::WrongStatus,
                 format!(
-                    "After a PUT with a body that is no URL, `{}` was answered with {} and `{}`: the \
+                    "After a PUT with a body that is no URL, `{}` was answered with {}: the \
                      name no longer leads where it led before.",
                     step.request,
-                    whole.status,
-                    text(&whole.body)
+                    answered(whole)
                 ),
                 "Check the URL before you change anything.",
             )
@@ -249,10 +261,9 @@ fn led(seen: &Observation, step: &Carried, whole: &Whole) -> Option<Fault> {
             Fault::new(
                 Diagnosis::NotAsked,
                 format!(
-                    "`{}` was answered with {} and `{}`, but its service was not asked.",
+                    "`{}` was answered with {}, but its service was not asked.",
                     step.request,
-                    whole.status,
-                    text(&whole.body)
+                    answered(whole)
                 ),
                 "Forward each call to the URL that its name is registered with.",
             )
@@ -267,10 +278,9 @@ fn led(seen: &Observation, step: &Carried, whole: &Whole) -> Option<Fault> {
                 Diagnosis::WrongStatus
             },
             format!(
-                "`{}` was answered with {} and `{}`; the service had answered 200 and `{wanted}`.",
+                "`{}` was answered with {}; the service had answered 200 and `{wanted}`.",
                 step.request,
-                whole.status,
-                text(&whole.body)
+                answered(whole)
             ),
             "Give the service's answer back as it is.",
         )
@@ -328,10 +338,9 @@ fn one_call(call: &Carried) -> Option<Fault> {
             Fault::new(
                 Diagnosis::NotAsked,
                 format!(
-                    "`{}` was answered with {} and `{}`, but the service was not asked.",
+                    "`{}` was answered with {}, but the service was not asked.",
                     call.request,
-                    whole.status,
-                    text(&whole.body)
+                    answered(whole)
                 ),
                 "Forward each call to the URL that its name is registered with.",
             )
@@ -650,10 +659,9 @@ pub(super) fn crowd(seen: &Observation) -> (Option<Fault>, Option<Fault>) {
                     Fault::new(
                         Diagnosis::WrongStatus,
                         format!(
-                            "One of {} clients at once got {} and `{}`, though the service was well.",
+                            "One of {} clients at once got {}, though the service was well.",
                             met.wanted,
-                            whole.status,
-                            text(&whole.body)
+                            answered(whole)
                         ),
                         "Give the service's answer back, however many ask.",
                     )
@@ -891,10 +899,9 @@ fn one_fault(step: &Carried) -> Option<Fault> {
                 Fault::new(
                     Diagnosis::FaultHidden,
                     format!(
-                        "The service broke off in the middle of its body; the client got {} and `{}`, \
+                        "The service broke off in the middle of its body; the client got {}, \
                          as if that were all.",
-                        whole.status,
-                        text(&whole.body)
+                        answered(whole)
                     ),
                     "Pass the error on inside the stream: a body stream that ends with an error \
                      breaks the client's connection, too, and the client knows. Do not turn it into \
@@ -928,10 +935,9 @@ fn one_fault(step: &Carried) -> Option<Fault> {
                 Diagnosis::WrongStatus
             },
             format!(
-                "The service {what}, and `{}` was answered with {} and `{}`.",
+                "The service {what}, and `{}` was answered with {}.",
                 step.request,
-                whole.status,
-                text(&whole.body)
+                answered(whole)
             ),
             "Answer 502 where the service could not be asked, and 504 where a time limit ran out.",
         )
@@ -955,10 +961,9 @@ pub(super) fn hangs(seen: &Observation) -> Option<Fault> {
                         Diagnosis::WrongStatus
                     },
                     format!(
-                        "The service said nothing for {}, and the client got {} and `{}`.",
+                        "The service said nothing for {}, and the client got {}.",
                         words(seen.limit),
-                        whole.status,
-                        text(&whole.body)
+                        answered(whole)
                     ),
                     "Answer 504 where the time limit has run out.",
                 )

@@ -150,7 +150,14 @@ pub(super) fn page(seen: &Observation) -> Option<Fault> {
                 (got != "status 400").then(|| {
                     Fault::new(
                         Diagnosis::WrongStatus,
-                        format!("`{}` lacks a room or a name: {got}.", talk.name),
+                        format!(
+                            "`{}` lacks a room or a name, and {}.",
+                            talk.name,
+                            match got {
+                                "opened" => "was opened all the same".to_owned(),
+                                _ => format!("was answered with {got}"),
+                            }
+                        ),
                         "Answer 400 instead of an upgrade where the room or the name is missing.",
                     )
                 })
@@ -678,14 +685,13 @@ pub(crate) fn freed(seen: &Observation) -> String {
 }
 
 /// `/healthz` that waited while people talked.
-pub(crate) fn health(seen: &Observation) -> Option<Fault> {
+pub(crate) fn health(seen: &Observation, doing: &str) -> Option<Fault> {
     match seen.health? {
         HealthSeen::Answered(200) => None,
         HealthSeen::Silent(after) => Some(Fault::new(
             Diagnosis::BlockedRuntime,
             format!(
-                "While people talked, GET /healthz waited: no answer for {}, and the program sat \
-                 idle.",
+                "{doing}, GET /healthz waited: no answer for {}, and the program sat idle.",
                 words(after)
             ),
             "A handler blocks the thread that it runs on. Look for a call that waits without \
@@ -694,7 +700,7 @@ pub(crate) fn health(seen: &Observation) -> Option<Fault> {
         )),
         _ => Some(Fault::new(
             Diagnosis::WrongStatus,
-            "GET /healthz was not answered with 200 while people talked.",
+            format!("{doing}, GET /healthz was not answered with 200."),
             "Answer GET /healthz with 200 at any time.",
         )),
     }

@@ -313,6 +313,7 @@ pub(super) fn storm(seen: &Observation, again_after: Duration) -> Option<Fault> 
                  was {}).",
                 seen.attempts.len(),
                 gaps.iter()
+                    .take(6)
                     .map(|gap| words(*gap))
                     .collect::<Vec<_>>()
                     .join(", "),
