@@ -78,22 +78,36 @@ pub async fn run(
         prepared.push((entry, built));
     }
     let mut grading = stream::iter(prepared.into_iter().map(|(entry, prepared)| async move {
-        let report = verify::grade(prepared, 1, keeper, &Progress::silent()).await;
-        (entry, report)
+        let report = verify::grade(prepared.clone(), 1, keeper, &Progress::silent()).await;
+        (entry, prepared, report)
     }))
     .buffered(options.jobs.max(1));
     let (mut passed, mut failed) = (0, 0);
-    while let Some((entry, report)) = grading.next().await {
+    let mut surprises = Vec::new();
+    while let Some((entry, prepared, report)) = grading.next().await {
         let report = report?;
-        let score = entry.score(&report);
-        let right = score == Score::Right;
+        if entry.score(&report) == Score::Right {
+            passed += 1;
+            say(&format!("ok    {:48} {}\n", entry.name, summary(&report)))?;
+        } else {
+            say(&format!("again {:48} {}\n", entry.name, summary(&report)))?;
+            surprises.push((entry, prepared));
+        }
+    }
+    // Whether the course is right is asked here. How often the checker is right
+    // on a busy machine, as this one just was, is for `author soak` to count: a
+    // surprise is graded once more, alone, and stays in sight above.
+    drop(grading);
+    for (entry, prepared) in surprises {
+        let report = verify::grade(prepared, 1, keeper, &Progress::silent()).await?;
+        let right = entry.score(&report) == Score::Right;
         if right {
             passed += 1;
         } else {
             failed += 1;
         }
         say(&format!(
-            "{} {:48} {}\n",
+            "{} {:48} {} (alone)\n",
             if right { "ok   " } else { "WRONG" },
             entry.name,
             summary(&report)
