@@ -214,14 +214,20 @@ async fn visit(
 async fn settle(stage: &Stage<'_>, before: Option<u64>) {
     /// A goodbye may take a while: until the other side has read it.
     const LONG_ENOUGH: Duration = Duration::from_secs(6);
-    let began = Instant::now();
+    let mut least = usize::MAX;
+    let mut since = Instant::now();
     loop {
         stage.idle().await;
         let Some(now) = stage.program.sockets() else {
             return;
         };
+        // As long as it lets go of some, however slowly, it is at it.
+        if now < least {
+            least = now;
+            since = Instant::now();
+        }
         let freed = before.is_none_or(|before| now as u64 <= before);
-        if freed || began.elapsed() > LONG_ENOUGH {
+        if freed || since.elapsed() > LONG_ENOUGH {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
