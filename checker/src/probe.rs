@@ -8,7 +8,7 @@ use mock_services::scene::Scene;
 use mock_services::script::{Delivery, Hold, Treatment};
 use tokio::task::JoinSet;
 
-use crate::client::{Answer, YOU};
+use crate::client::{Answer, Reply, YOU};
 use crate::contract::{Contract, service_of};
 use crate::observation::{HealthSeen, Observation, Question, Rendezvous, Silence, route_of};
 use crate::run::Run;
@@ -338,9 +338,18 @@ pub async fn hangs(
     if contract.keyed {
         // Once well: what a program then remembers must not stand in for an answer.
         let target = contract.target(&stage.run.keys);
-        let _ = stage
+        let once = stage
             .patiently(stage.client.get(&target), NO_LIMIT_AFTER)
             .await?;
+        // Where it ran out of time itself there is nothing to remember: a longer
+        // limit is needed, and another attempt.
+        seen.too_busy |= matches!(
+            once,
+            Waited::Done(Answer {
+                reply: Ok(Reply { status: 504, .. }),
+                ..
+            }) | Waited::TooBusy
+        );
         well = calls_of(route, &stage.journal.exchanges()).count() as u32;
     }
     stage.play(move |asked| {
