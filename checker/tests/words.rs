@@ -153,6 +153,10 @@ async fn explain(exercise: &str) {
     if matches!(exercise, "ex03" | "ex05" | "ex06") {
         // How far it came, in which of many connections, and how long it waited.
         filters.push((r"(\[time\], )+\[time\]", "[times]"));
+        filters.push((
+            r"`GET /proxy/[a-z0-9-]+/\w+` got no answer",
+            "[a call] got no answer",
+        ));
         filters.push((r"\d+(\.\d+)?", "[n]"));
     }
     insta::with_settings!({ filters => filters }, {
