@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod check;
 pub mod corpus;
+pub mod record;
 pub mod soak;
 
 use std::path::Path;
@@ -22,6 +23,8 @@ pub enum Command {
     Soak(soak::Options),
     /// Measure how long verdicts take
     Bench(bench::Options),
+    /// Record the timelines that stand in the book, or check that they still hold
+    Record(record::Options),
     /// Keep processors busy until told to stop
     #[command(hide = true)]
     Spin,
@@ -44,6 +47,7 @@ pub async fn run(
         Command::Check(options) => check::run(workshop, options, keeper, say).await,
         Command::Soak(options) => soak::run(workshop, options, keeper, say).await,
         Command::Bench(options) => bench::run(workshop, options, keeper, say).await,
+        Command::Record(options) => record::run(workshop, options, keeper, say).await,
         Command::Spin => loop {
             std::hint::spin_loop();
         },
