@@ -59,6 +59,7 @@ const workshop = {
 
   // Microseconds in a reader's words.
   time(us) {
+    if (us === 0) return "0 ms";
     if (us < 1000) return `${Math.round(us)} µs`;
     const ms = us / 1000;
     if (ms < 10) return `${ms.toFixed(1)} ms`;
