@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::author;
+use crate::book;
 use crate::compare;
 use crate::interrupt;
 use crate::progress::Progress;
@@ -71,6 +72,9 @@ enum Command {
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
         level: u8,
     },
+    /// Read the book, with your own verdicts on its pages
+    #[command(after_help = "Example:\n  checker book --port 3000 --no-open")]
+    Book(book::Options),
     /// For authors of the course: prove that it holds what it promises
     #[command(subcommand)]
     Author(author::Command),
@@ -178,6 +182,10 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
             };
             print(&format!("{hint}{more}\n"), colour)?;
             Ok(0)
+        }
+        Command::Book(options) => {
+            let say = |text: &str| print(text, colour);
+            book::run(&workshop, options, &keeper()?, &say).await
         }
         Command::Author(command) => {
             let say = |text: &str| print(text, colour);

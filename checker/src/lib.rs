@@ -9,8 +9,10 @@
 //! - [`run`], [`stage`], [`program`], [`client`], [`probe`]: everything with effects.
 //! - [`observation`], [`judge`], [`exercises`], [`source`]: what follows from it.
 //! - [`report`], [`diagnosis`]: what is said about it.
+//! - [`book`]: the book, served with verdicts on its pages.
 
 pub mod author;
+pub mod book;
 pub mod cli;
 pub mod client;
 pub mod compare;
