@@ -11,10 +11,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::author;
 use crate::compare;
+use crate::draw;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::render::{self, Sheet};
 use crate::report::{Report, Verdict};
+use crate::reports::{self, Destination, Form};
 use crate::verify::{self, Program};
 use crate::workshop::Workshop;
 
@@ -50,13 +52,32 @@ enum Colour {
 enum Format {
     Human,
     Json,
+    Junit,
+    Html,
+    #[value(alias = "md")]
+    Markdown,
+    Gradescope,
+}
+
+impl Format {
+    /// What that is among the forms of reports; `None` for the terminal's own.
+    const fn form(self) -> Option<Form> {
+        match self {
+            Self::Human => None,
+            Self::Json => Some(Form::Json),
+            Self::Junit => Some(Form::Junit),
+            Self::Html => Some(Form::Html),
+            Self::Markdown => Some(Form::Markdown),
+            Self::Gradescope => Some(Form::Gradescope),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Build a program, run it between mock services, and say what it does
     #[command(
-        after_help = "Examples:\n  checker verify ex02\n  checker verify 2 --solution\n  checker verify ex02 --exec 'python3 my_app.py'\n  checker verify --all --format json"
+        after_help = "Examples:\n  checker verify ex02\n  checker verify 2 --solution\n  checker verify ex02 --exec 'python3 my_app.py'\n  checker verify --all --format json\n  checker verify ex02 --report report.html --report junit.xml"
     )]
     Verify(Verify),
     /// Run sequential, callbacks and async under the same latency, side by side
@@ -71,6 +92,12 @@ enum Command {
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
         level: u8,
     },
+    /// Draw a timeline of a report that was written as JSON
+    #[command(
+        hide = true,
+        after_help = "Example:\n  checker verify ex02 --format json | checker draw - --svg > ex02.svg"
+    )]
+    Draw(draw::Options),
     /// For authors of the course: prove that it holds what it promises
     #[command(subcommand)]
     Author(author::Command),
@@ -99,6 +126,10 @@ struct Verify {
     /// How to answer
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
+    /// Write a report as well; its name says the form: .json, .xml (JUnit),
+    /// .html, .md, results.json (Gradescope), or FORM:FILE. May be repeated
+    #[arg(long, value_name = "FILE")]
+    report: Vec<Destination>,
     /// Say where the time went
     #[arg(long)]
     timings: bool,
@@ -153,6 +184,11 @@ async fn run(cli: &Cli) -> anyhow::Result<u8> {
 }
 
 async fn obey(cli: &Cli) -> anyhow::Result<u8> {
+    let colour = cli.color;
+    if let Command::Draw(options) = &cli.command {
+        print(&draw::run(options, sheet(colour, false))?, colour)?;
+        return Ok(0);
+    }
     let here = match &cli.workshop {
         Some(folder) => folder
             .canonicalize()
@@ -160,7 +196,6 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
         None => std::env::current_dir().context("the folder you are in is gone")?,
     };
     let workshop = Workshop::find(&here)?;
-    let colour = cli.color;
     match &cli.command {
         Command::Verify(options) => run_verify(&workshop, options, colour).await,
         Command::Compare(options) => {
@@ -179,6 +214,7 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
             print(&format!("{hint}{more}\n"), colour)?;
             Ok(0)
         }
+        Command::Draw(_) => Ok(0),
         Command::Author(command) => {
             let say = |text: &str| print(text, colour);
             author::run(&workshop, command, &keeper()?, &say).await
@@ -200,6 +236,7 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
         Some(wanted) => vec![workshop.exercise(wanted)?],
         None => workshop.exercises.iter().collect(),
     };
+    options.report.iter().try_for_each(Destination::check)?;
     let progress = Progress::on_stderr();
     let sheet = sheet(colour, options.timings);
     let work = async {
@@ -224,18 +261,21 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
     }
     .inspect_err(|_| progress.clear())?;
     progress.clear();
-    let text = match options.format {
-        Format::Human => reports
+    let text = match options.format.form() {
+        None => reports
             .iter()
             .map(|report| render::human(report, &sheet))
             .collect::<Vec<_>>()
             .join("\n"),
-        Format::Json if options.all => render::json_of(&reports)?,
-        Format::Json => reports
-            .first()
-            .map_or_else(|| Ok(String::new()), render::json)?,
+        Some(form) => reports::write(form, &reports, options.all)?,
     };
     print(&text, colour)?;
+    if let Some(warning) = reports::step_summary(&reports) {
+        let _ = writeln!(std::io::stderr(), "warning: {warning}");
+    }
+    for to in &options.report {
+        to.save(&reports, options.all)?;
+    }
     Ok(exit_code(&reports))
 }
 
