@@ -12,10 +12,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::author;
 use crate::book;
 use crate::compare;
+use crate::draw;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::render::{self, Sheet};
 use crate::report::{Report, Verdict};
+use crate::reports::{self, Destination, Form};
 use crate::verify::{self, Program};
 use crate::workshop::Workshop;
 
@@ -51,13 +53,32 @@ enum Colour {
 enum Format {
     Human,
     Json,
+    Junit,
+    Html,
+    #[value(alias = "md")]
+    Markdown,
+    Gradescope,
+}
+
+impl Format {
+    /// What that is among the forms of reports; `None` for the terminal's own.
+    const fn form(self) -> Option<Form> {
+        match self {
+            Self::Human => None,
+            Self::Json => Some(Form::Json),
+            Self::Junit => Some(Form::Junit),
+            Self::Html => Some(Form::Html),
+            Self::Markdown => Some(Form::Markdown),
+            Self::Gradescope => Some(Form::Gradescope),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Build a program, run it between mock services, and say what it does
     #[command(
-        after_help = "Examples:\n  checker verify ex02\n  checker verify 2 --solution\n  checker verify ex02 --exec 'python3 my_app.py'\n  checker verify --all --format json"
+        after_help = "Examples:\n  checker verify ex02\n  checker verify 2 --solution\n  checker verify ex02 --exec 'python3 my_app.py'\n  checker verify --all --format json\n  checker verify ex02 --report report.html --report junit.xml"
     )]
     Verify(Verify),
     /// Run sequential, callbacks and async under the same latency, side by side
@@ -75,6 +96,12 @@ enum Command {
     /// Read the book, with your own verdicts on its pages
     #[command(after_help = "Example:\n  checker book --port 3000 --no-open")]
     Book(book::Options),
+    /// Draw a timeline of a report that was written as JSON
+    #[command(
+        hide = true,
+        after_help = "Example:\n  checker verify ex02 --format json | checker draw - --svg > ex02.svg"
+    )]
+    Draw(draw::Options),
     /// For authors of the course: prove that it holds what it promises
     #[command(subcommand)]
     Author(author::Command),
@@ -103,6 +130,10 @@ struct Verify {
     /// How to answer
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
+    /// Write a report as well; its name says the form: .json, .xml (JUnit),
+    /// .html, .md, results.json (Gradescope), or FORM:FILE. May be repeated
+    #[arg(long, value_name = "FILE")]
+    report: Vec<Destination>,
     /// Say where the time went
     #[arg(long)]
     timings: bool,
@@ -157,6 +188,11 @@ async fn run(cli: &Cli) -> anyhow::Result<u8> {
 }
 
 async fn obey(cli: &Cli) -> anyhow::Result<u8> {
+    let colour = cli.color;
+    if let Command::Draw(options) = &cli.command {
+        print(&draw::run(options, sheet(colour, false))?, colour)?;
+        return Ok(0);
+    }
     let here = match &cli.workshop {
         Some(folder) => folder
             .canonicalize()
@@ -164,7 +200,6 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
         None => std::env::current_dir().context("the folder you are in is gone")?,
     };
     let workshop = Workshop::find(&here)?;
-    let colour = cli.color;
     match &cli.command {
         Command::Verify(options) => run_verify(&workshop, options, colour).await,
         Command::Compare(options) => {
@@ -187,6 +222,7 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
             let say = |text: &str| print(text, colour);
             book::run(&workshop, options, &keeper()?, &say).await
         }
+        Command::Draw(_) => Ok(0),
         Command::Author(command) => {
             let say = |text: &str| print(text, colour);
             author::run(&workshop, command, &keeper()?, &say).await
@@ -208,6 +244,7 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
         Some(wanted) => vec![workshop.exercise(wanted)?],
         None => workshop.exercises.iter().collect(),
     };
+    options.report.iter().try_for_each(Destination::check)?;
     let progress = Progress::on_stderr();
     let sheet = sheet(colour, options.timings);
     let work = async {
@@ -232,18 +269,21 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
     }
     .inspect_err(|_| progress.clear())?;
     progress.clear();
-    let text = match options.format {
-        Format::Human => reports
+    let text = match options.format.form() {
+        None => reports
             .iter()
             .map(|report| render::human(report, &sheet))
             .collect::<Vec<_>>()
             .join("\n"),
-        Format::Json if options.all => render::json_of(&reports)?,
-        Format::Json => reports
-            .first()
-            .map_or_else(|| Ok(String::new()), render::json)?,
+        Some(form) => reports::write(form, &reports, options.all)?,
     };
     print(&text, colour)?;
+    if let Some(warning) = reports::step_summary(&reports) {
+        let _ = writeln!(std::io::stderr(), "warning: {warning}");
+    }
+    for to in &options.report {
+        to.save(&reports, options.all)?;
+    }
     Ok(exit_code(&reports))
 }
 

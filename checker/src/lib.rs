@@ -8,7 +8,7 @@
 //! - [`workshop`]: the checkout and its exercises; [`compile`]: cargo.
 //! - [`run`], [`stage`], [`program`], [`client`], [`probe`]: everything with effects.
 //! - [`observation`], [`judge`], [`exercises`], [`source`]: what follows from it.
-//! - [`report`], [`diagnosis`]: what is said about it.
+//! - [`report`], [`diagnosis`]: what is said about it; [`render`], [`reports`]: its forms.
 //! - [`book`]: the book, served with verdicts on its pages.
 
 pub mod author;
@@ -19,6 +19,7 @@ pub mod compare;
 pub mod compile;
 pub mod contract;
 pub mod diagnosis;
+pub mod draw;
 pub mod exercises;
 pub mod interrupt;
 pub mod judge;
@@ -28,6 +29,7 @@ pub mod program;
 pub mod progress;
 pub mod render;
 pub mod report;
+pub mod reports;
 pub mod run;
 pub mod source;
 pub mod stage;

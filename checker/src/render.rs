@@ -13,9 +13,10 @@ mod lanes;
 mod prose;
 mod rows;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod story;
 mod style;
+pub mod svg;
 pub mod timeline;
 
 use std::time::Duration;
@@ -23,7 +24,7 @@ use std::time::Duration;
 pub use clean::{clean, keep_colours};
 pub use human::human;
 
-use crate::report::{Report, words};
+use crate::report::{Report, Timeline, words};
 
 /// What is drawn on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,13 @@ pub fn opening(title: &str, build: Duration) -> String {
     } else {
         format!("{title}, built in {}\n", words(build))
     }
+}
+
+/// A timeline in sentences, in order of time, each with its time. What `evidence`
+/// names is never folded.
+pub fn sentences(timeline: &Timeline, evidence: &[u32]) -> Vec<(String, String)> {
+    let rows = rows::arrange(timeline, evidence, timeline::ROWS);
+    story::sentences(timeline, &rows)
 }
 
 /// A report for programs, as `schema/report-v1.schema.json` has it.
