@@ -158,7 +158,13 @@ mod tests {
         let token = Token([0xa5; 16]);
         let whole = "a5".repeat(16);
         assert!(token.is(whole.as_bytes()));
-        for wrong in ["", "a5", &whole[1..], &"a4".repeat(16), &format!("{whole}0")] {
+        for wrong in [
+            "",
+            "a5",
+            &whole[1..],
+            &"a4".repeat(16),
+            &format!("{whole}0"),
+        ] {
             assert!(!token.is(wrong.as_bytes()), "{wrong}");
         }
     }

@@ -13,7 +13,8 @@ use bytes::Bytes;
 const NONCE: &str = "\0nonce\0";
 
 /// What is added to each page: the panel, the progress, the reload.
-const ADDED: &str = "<link rel=\"stylesheet\" href=\"/-/live.css\">\n<script src=\"/-/live.js\"></script>\n</body>";
+const ADDED: &str =
+    "<link rel=\"stylesheet\" href=\"/-/live.css\">\n<script src=\"/-/live.js\"></script>\n</body>";
 
 /// Every file of the book, by its address without the leading slash.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -132,19 +133,35 @@ mod tests {
 
     #[test]
     fn a_folder_is_its_index_and_nothing_is_outside() {
-        let pages = pages(&[("index.html", "top"), ("a/index.html", "a"), ("a/b.css", "b")]);
+        let pages = pages(&[
+            ("index.html", "top"),
+            ("a/index.html", "a"),
+            ("a/b.css", "b"),
+        ]);
         let content = |path| pages.get(path).map(|(_, content)| content);
         assert_eq!(content("/"), Some("top".into()));
         assert_eq!(content("/a/"), Some("a".into()));
         assert_eq!(content("/a/b.css"), Some("b".into()));
-        for outside in ["", "a/b.css", "/a", "/../a/b.css", "/a/../index.html", "//index.html", "/%2e%2e/a", "/a\\b.css"] {
+        for outside in [
+            "",
+            "a/b.css",
+            "/a",
+            "/../a/b.css",
+            "/a/../index.html",
+            "//index.html",
+            "/%2e%2e/a",
+            "/a\\b.css",
+        ] {
             assert_eq!(content(outside), None, "{outside}");
         }
     }
 
     #[test]
     fn every_script_of_a_page_gets_the_nonce() {
-        let pages = pages(&[("p.html", "<body><script>1</script><script src=x></script></body>")]);
+        let pages = pages(&[(
+            "p.html",
+            "<body><script>1</script><script src=x></script></body>",
+        )]);
         let (kind, page) = pages.get("/p.html").expect("a page");
         let page = with_nonce(&page, "N");
         let page = std::str::from_utf8(&page).expect("text");
