@@ -88,12 +88,20 @@ const workshop = {
     return wrapped;
   },
 
+  // The book turns its pages with the arrow keys. In here they are ours.
+  keep(element) {
+    element.addEventListener("keydown", (event) => {
+      if (event.key.startsWith("Arrow")) event.stopPropagation();
+    });
+  },
+
   // Defines an element that is built once, when the page has it whole.
   define(name, build) {
     customElements.define(name, class extends HTMLElement {
       connectedCallback() {
         if (this.built) return;
         this.built = true;
+        workshop.keep(this);
         build(this);
       }
     });

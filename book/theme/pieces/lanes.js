@@ -70,9 +70,9 @@ workshop.Clock = class {
     this.pause();
     this.running = true;
     if (workshop.calm()) {
-      const left = stops.filter((stop) => stop > from);
+      const left = [...stops.filter((stop) => stop > from && stop < to), to];
       const next = () => {
-        this.moved(left.shift() ?? to);
+        this.moved(left.shift());
         if (left.length === 0) this.finish();
       };
       this.timer = setInterval(next, 1000);

@@ -14,7 +14,7 @@
     history.replaceState(null, "", location.pathname + location.search);
   }
 
-  const root = new URL(typeof path_to_root === "string" ? path_to_root : "", location.href).pathname;
+  const root = new URL((typeof path_to_root === "string" && path_to_root) || "./", location.href).pathname;
   const here = location.pathname.slice(root.length) || "index.html";
   const words = { passed: "passed", tried: "not passed yet" };
   const signs = { passed: "✓", tried: "…" };
@@ -65,6 +65,7 @@
         make("h2", { id: label }, `Your ${id}`),
         make("p", {}, `Grades ${title} as it is in your checkout now.`),
         make("div", { class: "ws-controls" }, this.run, this.stop), this.said, this.result);
+      workshop.keep(this.element);
       try {
         const before = sessionStorage.getItem(`workshop-report-${id}`);
         if (before) this.show(JSON.parse(before));

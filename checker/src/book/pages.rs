@@ -57,6 +57,11 @@ impl Pages {
         Some((media_type(name), content.clone()))
     }
 
+    /// All addresses, without the leading slash.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// The addresses whose content is another one in `newer`, or that only one has.
     pub fn changed(&self, newer: &Self) -> Vec<String> {
         let names = self.0.keys().chain(newer.0.keys());

@@ -178,7 +178,7 @@ fn policy(nonce: &str) -> String {
     format!(
         "default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; \
          img-src 'self' data:; font-src 'self'; connect-src 'self'; frame-src 'self'; \
-         frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+         frame-ancestors 'self'; base-uri 'self'; form-action 'none'"
     )
 }
 

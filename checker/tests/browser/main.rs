@@ -3,6 +3,7 @@
 
 #![cfg(unix)]
 
+mod book;
 mod driver;
 mod gateway;
 mod page;
