@@ -154,7 +154,8 @@ async fn text(browser: &mut Browser, page: &str, selector: &str) -> String {
 
 /// What axe finds. mdBook's own frame is judged, too.
 async fn assert_accessible(browser: &mut Browser, page: &str, what: &str) {
-    let unfold = "document.querySelectorAll('details').forEach((d) => { d.open = true; })";
+    let unfold = "document.querySelectorAll('details').forEach((d) => { d.open = true; }); \
+                  new Promise((laid_out) => requestAnimationFrame(() => requestAnimationFrame(() => laid_out(true))))";
     browser.evaluate(page, unfold).await;
     browser.evaluate(page, AXE).await;
     let axe = "axe.run(document).then((found) => found.violations.map((v) => \
