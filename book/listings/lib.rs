@@ -15,10 +15,6 @@
 //!
 //! A new page is one line below. `tests/pages.rs` says which are missing.
 
-mod weather;
-
-pub use weather::ask;
-
 /// Declares a module per page, which carries the page as its documentation.
 macro_rules! pages {
     ($($page:literal as $name:ident),* $(,)?) => {
@@ -31,6 +27,11 @@ macro_rules! pages {
     };
 }
 
+pub mod diagnoses;
+mod weather;
+
+pub use weather::ask;
+
 pages! {
     "introduction.md" as introduction,
     "ex01.md" as ex01,
@@ -40,4 +41,5 @@ pages! {
     "ex05.md" as ex05,
     "ex06.md" as ex06,
     "how-it-knows.md" as how_it_knows,
+    "diagnoses.md" as all_diagnoses,
 }
