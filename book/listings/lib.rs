@@ -9,7 +9,8 @@
 //! - ` ```rust `: a listing that compiles by itself, and runs. `# ` at the start
 //!   of a line hides the line from readers, here as in mdBook. Where to run it
 //!   makes no sense: `rust,no_run`. Where it must not compile:
-//!   `rust,compile_fail,E0277`, with the compiler's own code.
+//!   `rust,compile_fail,E0277`, with the error's code, or a lint's name, or, where
+//!   the error has no code, words of it: `cannot-be-sent-between-threads`.
 //! - ` ```rs `: nothing but one `{{#include …}}` of a file that is built and
 //!   graded elsewhere.
 //!
@@ -42,4 +43,7 @@ pages! {
     "ex06.md" as ex06,
     "how-it-knows.md" as how_it_knows,
     "diagnoses.md" as all_diagnoses,
+    "compiler-errors.md" as compiler_errors,
+    "from-python-and-javascript.md" as from_python_and_javascript,
+    "glossary.md" as glossary,
 }
