@@ -33,6 +33,28 @@ fn sections(markdown: &str) -> BTreeSet<String> {
     sections
 }
 
+/// A page with the pages that it includes in place, since their headings are its own.
+fn whole(page: &Path) -> String {
+    let text = fs::read_to_string(page)
+        .unwrap_or_else(|error| panic!("{} cannot be read: {error}", page.display()));
+    let mut whole = String::new();
+    for line in text.lines() {
+        let included = line
+            .strip_prefix("{{#include ")
+            .and_then(|rest| rest.split(['}', ':']).next())
+            .filter(|path| path.ends_with(".md"));
+        match (included, page.parent()) {
+            (Some(path), Some(folder)) => {
+                whole +=
+                    &fs::read_to_string(folder.join(path)).expect("what a page includes is there")
+            }
+            _ => whole += line,
+        }
+        whole.push('\n');
+    }
+    whole
+}
+
 /// `diagnoses/../ex01.md` is `ex01.md`.
 fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
@@ -50,11 +72,10 @@ fn normal(path: &Path) -> PathBuf {
 #[test]
 fn every_link_within_the_book_leads_somewhere() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let read = |page: &str| fs::read_to_string(source.join(page)).expect("the page can be read");
     let pages = [book::PAGES, book::diagnoses::PAGES, &["SUMMARY.md"]].concat();
     let texts: BTreeMap<PathBuf, String> = pages
         .iter()
-        .map(|page| (PathBuf::from(page), read(page)))
+        .map(|page| (PathBuf::from(page), whole(&source.join(page))))
         .collect();
     let mut links = 0;
     for (page, text) in &texts {
