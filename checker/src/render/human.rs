@@ -181,7 +181,7 @@ fn explain(canvas: &mut Canvas, finding: &Finding) {
         let text = canvas.glyphs.text(&clean(text));
         canvas.put_wrapped(BESIDE, &text, style);
     }
-    if let Some(diagnosis) = finding.diagnosis {
+    if let (Outcome::Broken, Some(diagnosis)) = (finding.outcome, finding.diagnosis) {
         more(canvas, diagnosis);
     }
 }
