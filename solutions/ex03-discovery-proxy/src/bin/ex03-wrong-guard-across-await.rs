@@ -96,7 +96,7 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Result<Respons
     let (head, body) = request.into_parts();
     let services = proxy.services.read().await;
     let url = services.get(name(&head.uri)).ok_or_else(Fault::unknown)?;
-// ANCHOR_END: guard
+    // ANCHOR_END: guard
 
     let mut call = Request::builder()
         .method(head.method)

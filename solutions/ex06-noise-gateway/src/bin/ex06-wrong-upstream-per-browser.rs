@@ -106,7 +106,7 @@ async fn serve(browser: WebSocket, gateway: Gateway) {
         Err(_gone) = follow(&levels, &mut sink, &mut sent) => {}
         _never = parent.keep_informed(&levels) => {}
     }
-// ANCHOR_END: serve
+    // ANCHOR_END: serve
     // Reading on sends the answer to a close frame.
     let _ = timeout(CLOSING, async { while stream.next().await.is_some() {} }).await;
 }
