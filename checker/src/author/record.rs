@@ -59,6 +59,9 @@ struct Scene {
 /// The name under which the three versions of ex01 are recorded.
 const COMPARE: &str = "ex01-compare";
 
+/// How wide its drawings are: three of them stand side by side.
+const COLUMN: usize = 66;
+
 fn scenes() -> Vec<Scene> {
     let scene = |name, exercise, program, check, gated| Scene {
         name,
@@ -178,7 +181,11 @@ pub fn drawing(report: &Report) -> String {
 
 /// The drawings of versions on one scale, each with the file that it belongs in.
 pub fn drawings(contenders: &[Contender]) -> Vec<(String, String)> {
-    let drawn = plain(&draw_contenders(contenders, &Sheet::default()));
+    let sheet = Sheet {
+        width: COLUMN,
+        ..Sheet::default()
+    };
+    let drawn = plain(&draw_contenders(contenders, &sheet));
     contenders
         .iter()
         .zip(drawn.split("\n\n"))
@@ -310,4 +317,64 @@ fn write(file: &PathBuf, text: &str) -> anyhow::Result<()> {
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const THREE: &str = include_str!("../../../book/src/timelines/ex01-compare.json");
+    const LOCKED: &str = include_str!("../../../book/src/timelines/ex04-starter.json");
+
+    fn three(text: &str) -> Vec<Shape> {
+        let contenders: Vec<Contender> = serde_json::from_str(text).expect("contenders");
+        contenders.iter().map(Shape::of_contender).collect()
+    }
+
+    fn locked(text: &str) -> Shape {
+        let report: Report = serde_json::from_str(text).expect("a report");
+        let scenes = scenes();
+        let scene = scenes.iter().find(|scene| scene.name == "ex04-starter");
+        Shape::of_report(&report, scene.expect("the scene"))
+    }
+
+    #[test]
+    fn sequential_has_one_in_flight_and_the_others_have_all() {
+        let peaks: Vec<_> = three(THREE).iter().map(|shape| shape.peak).collect();
+        assert_eq!(peaks, [1, 5, 5]);
+        let one_thread: Vec<_> = three(THREE).iter().map(|shape| shape.one_thread).collect();
+        assert_eq!(one_thread, [Some(true), Some(true), Some(false)]);
+        assert_eq!(locked(LOCKED).peak, 1);
+    }
+
+    #[test]
+    fn a_shape_knows_no_milliseconds() {
+        let mut contenders: Vec<Contender> = serde_json::from_str(THREE).expect("contenders");
+        for one in &mut contenders {
+            one.wall *= 3;
+            one.memory = Some(1);
+        }
+        let later: Vec<_> = contenders.iter().map(Shape::of_contender).collect();
+        assert_eq!(later, three(THREE));
+    }
+
+    #[test]
+    fn another_number_in_flight_another_answer_or_another_reason_is_another_shape() {
+        for (from, to) in [
+            ("\"in_flight_peak\": 5", "\"in_flight_peak\": 2"),
+            ("\"status\": 200", "\"status\": 502"),
+            ("\"threads\": 1", "\"threads\": 9"),
+            ("GET /today", "GET /tomorrow"),
+        ] {
+            assert!(THREE.contains(from), "{from}");
+            assert_ne!(three(&THREE.replacen(from, to, 1)), three(THREE), "{to}");
+        }
+        for (from, to) in [
+            ("serialised-clients", "sequential"),
+            ("19 clients waited", "18 clients waited"),
+        ] {
+            assert!(LOCKED.contains(from), "{from}");
+            assert_ne!(locked(&LOCKED.replace(from, to)), locked(LOCKED), "{to}");
+        }
+    }
 }
