@@ -13,6 +13,7 @@ use crate::author;
 use crate::book;
 use crate::compare;
 use crate::draw;
+use crate::explain;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::render::{self, Sheet};
@@ -102,6 +103,13 @@ enum Command {
         after_help = "Example:\n  checker verify ex02 --format json | checker draw - --svg > ex02.svg"
     )]
     Draw(draw::Options),
+    /// What a diagnosis means, and how to mend it; without one: all of them
+    #[command(after_help = "Examples:\n  checker explain\n  checker explain sequential")]
+    Explain {
+        /// The name of a diagnosis, as a verdict gives it
+        #[arg(value_name = "CODE")]
+        diagnosis: Option<String>,
+    },
     /// For authors of the course: prove that it holds what it promises
     #[command(subcommand)]
     Author(author::Command),
@@ -193,6 +201,12 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
         print(&draw::run(options, sheet(colour, false))?, colour)?;
         return Ok(0);
     }
+    // Needs no workshop: a verdict may be read anywhere.
+    if let Command::Explain { diagnosis } = &cli.command {
+        let told = explain::explain(diagnosis.as_deref(), &sheet(colour, false))?;
+        print(&told, colour)?;
+        return Ok(0);
+    }
     let here = match &cli.workshop {
         Some(folder) => folder
             .canonicalize()
@@ -223,6 +237,7 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
             book::run(&workshop, options, &keeper()?, &say).await
         }
         Command::Draw(_) => Ok(0),
+        Command::Explain { .. } => Ok(0), // told already
         Command::Author(command) => {
             let say = |text: &str| print(text, colour);
             author::run(&workshop, command, &keeper()?, &say).await

@@ -8,7 +8,7 @@
 //! - [`workshop`]: the checkout and its exercises; [`compile`]: cargo.
 //! - [`run`], [`stage`], [`program`], [`client`], [`probe`]: everything with effects.
 //! - [`observation`], [`judge`], [`exercises`], [`source`]: what follows from it.
-//! - [`report`], [`diagnosis`]: what is said about it; [`render`], [`reports`]: its forms.
+//! - [`report`], [`diagnosis`], [`explain`]: what is said about it; [`render`], [`reports`]: its forms.
 //! - [`book`]: the book, served with verdicts on its pages.
 
 pub mod author;
@@ -21,6 +21,7 @@ pub mod contract;
 pub mod diagnosis;
 pub mod draw;
 pub mod exercises;
+pub mod explain;
 pub mod interrupt;
 pub mod judge;
 pub mod observation;
