@@ -4,6 +4,9 @@
 // Its bar is no landmark.
 document.getElementById("mdbook-menu-bar")?.setAttribute("role", "banner");
 
+// A table without a word at the top of a column has an empty header there.
+document.querySelectorAll("main th:empty").forEach((cell) => cell.replaceWith(document.createElement("td")));
+
 // What toggles the contents is a label that no key reaches: a button stands in
 // for it, and clicks it.
 {

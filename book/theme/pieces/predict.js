@@ -24,7 +24,7 @@ workshop.Predict = class {
         this.reset();
       },
     });
-    this.rows = make("div", { class: "ws-lanes ws-predict" });
+    this.rows = make("div", { class: "ws-lanes ws-predict ws-whole" });
     this.said = make("div", { class: "ws-why", role: "status" });
     const reveal = workshop.button("Lay the recording over it", () => this.reveal());
     const again = workshop.button("Start again", () => this.reset());
@@ -80,7 +80,7 @@ workshop.Predict = class {
         thumbs[which].setAttribute("aria-valuenow", guess[end]);
         thumbs[which].setAttribute("aria-valuetext", `${guess[end]} milliseconds`);
       });
-      words.textContent = `${guess.from}–${guess.to}`;
+      words.textContent = `${guess.from}–${guess.to} ms`;
     };
     const clamp = (value, low, high) => Math.min(Math.max(Math.round(value / 10) * 10, low), high);
     const set = (end, value) => {

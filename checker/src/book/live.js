@@ -24,7 +24,7 @@
   // The reader's progress, in the table of contents.
   const mark = (exercises) => {
     for (const { page, state } of exercises) {
-      for (const link of document.querySelectorAll("#mdbook-sidebar a, #sidebar a")) {
+      for (const link of document.querySelectorAll("#mdbook-sidebar a[href]")) {
         if (new URL(link.href).pathname !== root + page || link.hash) continue;
         link.querySelector(".ws-state")?.remove();
         if (state === "untried") continue;
@@ -170,7 +170,7 @@
   const begin = async () => {
     const exercises = await ask();
     const mine = exercises.find(({ page }) => page === here);
-    const main = document.querySelector("#mdbook-content main, #content main");
+    const main = document.querySelector("#mdbook-content main");
     if (mine && main) main.append(new Panel(mine).element);
     follow();
   };
