@@ -46,6 +46,9 @@
   // Escape sequences of a compiler's colours are of no use here.
   const plain = (text) => text.replace(/\u001b\[[0-9;]*m/g, "");
 
+  // The checker marks code by backticks.
+  const prose = (text) => text.split("`").map((part, nth) => (nth % 2 ? make("code", {}, part) : part));
+
   const outcomes = { kept: "✓ kept", broken: "✗ broken", inconclusive: "? undecided", "not-reached": "– not reached" };
   const verdicts = {
     pass: ["ws-pass", "✓ Pass. All checks are kept."],
@@ -133,15 +136,17 @@
     show(report) {
       const [kind, verdict] = verdicts[report.verdict];
       const broken = report.findings.find((finding) => finding.outcome === "broken");
-      this.said.textContent = `${report.verdict === "fail" && broken ? `✗ Fail: ${broken.diagnosis}.` : verdict} Built in ${Math.round(report.timings.build_ms)} ms, graded in ${Math.round(report.timings.verify_ms)} ms.`;
+      const failed = report.verdict === "fail" && broken;
+      const words = failed ? ["✗ Fail: ", make("a", { href: `${root}diagnoses/${broken.diagnosis}.html` }, broken.diagnosis), "."] : [verdict];
+      this.said.replaceChildren(...words, ` Built in ${Math.round(report.timings.build_ms)} ms, graded in ${Math.round(report.timings.verify_ms)} ms.`);
       this.said.className = `ws-verdict ${kind}`;
       const parts = [];
       if (broken) {
         const observed = plain(broken.observed);
         const long = observed.includes("\n");
-        parts.push(make("p", {}, make("strong", {}, "Expected: "), broken.expected));
-        parts.push(make(long ? "pre" : "p", long ? { tabindex: 0 } : {}, make("strong", {}, "Observed: "), observed));
-        parts.push(make("p", {}, make("strong", {}, "Next: "), broken.next_step));
+        parts.push(make("p", {}, make("strong", {}, "Expected: "), ...prose(broken.expected)));
+        parts.push(make(long ? "pre" : "p", long ? { tabindex: 0 } : {}, make("strong", {}, "Observed: "), ...(long ? [observed] : prose(observed))));
+        parts.push(make("p", {}, make("strong", {}, "Next: "), ...prose(broken.next_step)));
       }
       const timelines = report.timelines.filter((timeline) => timeline.exchanges.length > 0).map((timeline) => ({ report, timeline }));
       if (timelines.length > 0) {
@@ -171,7 +176,11 @@
     const exercises = await ask();
     const mine = exercises.find(({ page }) => page === here);
     const main = document.querySelector("#mdbook-content main");
-    if (mine && main) main.append(new Panel(mine).element);
+    if (mine && main) {
+      // Before the page sends its reader on.
+      const next = [...main.children].find((block) => block.nodeName === "P" && block.textContent.startsWith("Next:"));
+      main.insertBefore(new Panel(mine).element, next ?? null);
+    }
     follow();
   };
   begin();
