@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::author;
 use crate::compare;
+use crate::explain;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::render::{self, Sheet};
@@ -70,6 +71,13 @@ enum Command {
         /// How much to give away
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
         level: u8,
+    },
+    /// What a diagnosis means, and how to mend it; without one: all of them
+    #[command(after_help = "Examples:\n  checker explain\n  checker explain sequential")]
+    Explain {
+        /// The name of a diagnosis, as a verdict gives it
+        #[arg(value_name = "CODE")]
+        diagnosis: Option<String>,
     },
     /// For authors of the course: prove that it holds what it promises
     #[command(subcommand)]
@@ -153,6 +161,12 @@ async fn run(cli: &Cli) -> anyhow::Result<u8> {
 }
 
 async fn obey(cli: &Cli) -> anyhow::Result<u8> {
+    // Needs no workshop: a verdict may be read anywhere.
+    if let Command::Explain { diagnosis } = &cli.command {
+        let told = explain::explain(diagnosis.as_deref(), &sheet(cli.color, false))?;
+        print(&told, cli.color)?;
+        return Ok(0);
+    }
     let here = match &cli.workshop {
         Some(folder) => folder
             .canonicalize()
@@ -179,6 +193,7 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
             print(&format!("{hint}{more}\n"), colour)?;
             Ok(0)
         }
+        Command::Explain { .. } => Ok(0), // told already
         Command::Author(command) => {
             let say = |text: &str| print(text, colour);
             author::run(&workshop, command, &keeper()?, &say).await

@@ -8,7 +8,7 @@
 //! - [`workshop`]: the checkout and its exercises; [`compile`]: cargo.
 //! - [`run`], [`stage`], [`program`], [`client`], [`probe`]: everything with effects.
 //! - [`observation`], [`judge`], [`exercises`], [`source`]: what follows from it.
-//! - [`report`], [`diagnosis`]: what is said about it.
+//! - [`report`], [`diagnosis`], [`explain`]: what is said about it.
 
 pub mod author;
 pub mod cli;
@@ -18,6 +18,7 @@ pub mod compile;
 pub mod contract;
 pub mod diagnosis;
 pub mod exercises;
+pub mod explain;
 pub mod interrupt;
 pub mod judge;
 pub mod observation;

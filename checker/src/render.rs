@@ -10,6 +10,7 @@ pub mod compare;
 mod glyphs;
 mod human;
 mod lanes;
+pub mod page;
 mod prose;
 mod rows;
 #[cfg(test)]
