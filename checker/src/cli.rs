@@ -11,8 +11,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::author;
 use crate::compare;
+use crate::home;
 use crate::interrupt;
 use crate::progress::Progress;
+use crate::records;
 use crate::render::{self, Sheet};
 use crate::report::{Report, Verdict};
 use crate::verify::{self, Program};
@@ -29,8 +31,9 @@ const ERROR: u8 = 2;
     after_help = "Exit codes: 0 pass, 1 fail, 2 wrong use or a fault that is not yours, 3 this machine was too busy to judge."
 )]
 struct Cli {
+    /// Without a command: where you are, and what is next
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
     /// The checkout of the workshop [default: the one you are in]
     #[arg(long, global = true, value_name = "DIR")]
     workshop: Option<PathBuf>,
@@ -59,6 +62,9 @@ enum Command {
         after_help = "Examples:\n  checker verify ex02\n  checker verify 2 --solution\n  checker verify ex02 --exec 'python3 my_app.py'\n  checker verify --all --format json"
     )]
     Verify(Verify),
+    /// All exercises: how far you are, how quick your answers are, how long it took
+    #[command(after_help = "Example:\n  checker list")]
+    List,
     /// Run sequential, callbacks and async under the same latency, side by side
     #[command(after_help = "Example:\n  checker compare ex01 --clients 5 --latency 200ms")]
     Compare(compare::Options),
@@ -102,6 +108,9 @@ struct Verify {
     /// Say where the time went
     #[arg(long)]
     timings: bool,
+    /// Do not count this as an attempt
+    #[arg(long)]
+    no_record: bool,
 }
 
 /// Runs the checker.
@@ -121,6 +130,9 @@ pub fn main() -> ExitCode {
                 return u8::try_from(error.exit_code()).unwrap_or(ERROR);
             }
         };
+        if let Some(outcome) = at_once(&cli) {
+            return outcome.unwrap_or_else(|error| refuse(&error));
+        }
         // Where the system has no such thing, there is less to be afraid of.
         let _ = crate::program::adopt_orphans();
         let _ = crate::program::hide_memory();
@@ -136,32 +148,65 @@ pub fn main() -> ExitCode {
             }
             Err(error) => Err(anyhow::Error::new(error).context("no thread to work in")),
         };
-        outcome.unwrap_or_else(|error| {
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            ERROR
-        })
+        outcome.unwrap_or_else(|error| refuse(&error))
     });
     ExitCode::from(outcome.unwrap_or(ERROR))
 }
 
-async fn run(cli: &Cli) -> anyhow::Result<u8> {
-    match cli.command {
-        // What a soak has counted so far is worth telling.
-        Command::Author(author::Command::Soak(_)) => obey(cli).await,
-        _ => interrupt::unless_interrupted(obey(cli)).await,
-    }
+fn refuse(error: &anyhow::Error) -> u8 {
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    ERROR
 }
 
-async fn obey(cli: &Cli) -> anyhow::Result<u8> {
+/// What is answered from memory, without starting anything.
+fn at_once(cli: &Cli) -> Option<anyhow::Result<u8>> {
+    let answer = |with: &dyn Fn(&Workshop, &Sheet) -> (String, Option<String>)| {
+        let (text, notice) = with(&here(cli)?, &sheet(cli.color, false));
+        warn(notice);
+        print(&text, cli.color)?;
+        Ok(0)
+    };
+    Some(match &cli.command {
+        None => answer(&home::home),
+        Some(Command::List) => answer(&home::list),
+        Some(_) => return None,
+    })
+}
+
+/// The workshop that the learner is in, or names.
+fn here(cli: &Cli) -> anyhow::Result<Workshop> {
     let here = match &cli.workshop {
         Some(folder) => folder
             .canonicalize()
             .with_context(|| format!("there is no folder {}", folder.display()))?,
         None => std::env::current_dir().context("the folder you are in is gone")?,
     };
-    let workshop = Workshop::find(&here)?;
+    Workshop::find(&here)
+}
+
+/// Says what went wrong beside the matter; that never changes an exit code.
+fn warn(notice: Option<String>) {
+    if let Some(notice) = notice {
+        let _ = writeln!(std::io::stderr(), "warning: {notice}");
+    }
+}
+
+async fn run(cli: &Cli) -> anyhow::Result<u8> {
+    match cli.command {
+        // What a soak has counted so far is worth telling.
+        Some(Command::Author(author::Command::Soak(_))) => obey(cli).await,
+        _ => interrupt::unless_interrupted(obey(cli)).await,
+    }
+}
+
+async fn obey(cli: &Cli) -> anyhow::Result<u8> {
+    let workshop = here(cli)?;
     let colour = cli.color;
-    match &cli.command {
+    let Some(command) = &cli.command else {
+        return Ok(0);
+    };
+    match command {
+        Command::List => Ok(0),
         Command::Verify(options) => run_verify(&workshop, options, colour).await,
         Command::Compare(options) => {
             let drawn = compare::run(&workshop, options, sheet(colour, false)).await?;
@@ -224,6 +269,9 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
     }
     .inspect_err(|_| progress.clear())?;
     progress.clear();
+    if !options.no_record {
+        warn(records::remember(&workshop.root, &reports));
+    }
     let text = match options.format {
         Format::Human => reports
             .iter()

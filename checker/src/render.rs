@@ -14,6 +14,7 @@ mod prose;
 mod rows;
 #[cfg(test)]
 mod samples;
+pub mod standings;
 mod story;
 mod style;
 pub mod timeline;
