@@ -11,13 +11,17 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::author;
 use crate::compare;
+use crate::hint::{self, Wanted};
 use crate::home;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::records;
 use crate::render::{self, Sheet};
 use crate::report::{Report, Verdict};
+use crate::reset;
+use crate::solution;
 use crate::verify::{self, Program};
+use crate::watch::{self, Look};
 use crate::workshop::Workshop;
 
 /// Wrong use, or a fault that is not the learner's.
@@ -68,14 +72,29 @@ enum Command {
     /// Run sequential, callbacks and async under the same latency, side by side
     #[command(after_help = "Example:\n  checker compare ex01 --clients 5 --latency 200ms")]
     Compare(compare::Options),
+    /// Grade an exercise whenever you save a file of it
+    #[command(after_help = "Examples:\n  checker watch\n  checker watch ex02")]
+    Watch(watch::Options),
     /// A hint: a question first, then the tool, then a few lines of code
-    #[command(after_help = "Example:\n  checker hint ex01 --level 2")]
+    #[command(after_help = "Examples:\n  checker hint\n  checker hint ex01 --more")]
     Hint {
-        /// `ex01`, `1`, or an unambiguous part of its name
-        exercise: String,
+        /// `ex01`, `1`, or an unambiguous part of its name [default: the first that has not passed]
+        exercise: Option<String>,
+        /// The next hint, without one more attempt
+        #[arg(long, conflicts_with = "level")]
+        more: bool,
         /// How much to give away
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
-        level: u8,
+        #[arg(long, value_name = "1..3", value_parser = clap::value_parser!(u8).range(1..=3))]
+        level: Option<u8>,
+    },
+    /// Our answer as a diff against your file, once it has passed
+    #[command(after_help = "Examples:\n  checker solution ex02\n  checker solution ex02 --now")]
+    Solution(solution::Options),
+    /// Back to the starter; your files are kept beside it
+    #[command(after_help = "Example:\n  checker reset ex02")]
+    Reset {
+        /// `ex02`, `2`, or an unambiguous part of its name
+        exercise: String,
     },
     /// For authors of the course: prove that it holds what it promises
     #[command(subcommand)]
@@ -116,6 +135,7 @@ struct Verify {
 /// Runs the checker.
 pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
+        watch::screen::restore();
         let _ = writeln!(
             std::io::stderr(),
             "error: the checker itself failed, which is not your fault: {panic}"
@@ -160,18 +180,43 @@ fn refuse(error: &anyhow::Error) -> u8 {
 
 /// What is answered from memory, without starting anything.
 fn at_once(cli: &Cli) -> Option<anyhow::Result<u8>> {
-    let answer = |with: &dyn Fn(&Workshop, &Sheet) -> (String, Option<String>)| {
-        let (text, notice) = with(&here(cli)?, &sheet(cli.color, false));
+    let answer = |with: Answer<'_>| {
+        let (text, notice) = with(&here(cli)?, &sheet(cli.color, false))?;
         warn(notice);
         print(&text, cli.color)?;
         Ok(0)
     };
     Some(match &cli.command {
-        None => answer(&home::home),
-        Some(Command::List) => answer(&home::list),
+        None => answer(&|workshop, sheet| Ok(home::home(workshop, sheet))),
+        Some(Command::List) => answer(&|workshop, sheet| Ok(home::list(workshop, sheet))),
+        Some(Command::Hint {
+            exercise,
+            more,
+            level,
+        }) => answer(&|workshop, sheet| {
+            let exercise = match exercise {
+                Some(wanted) => workshop.exercise(wanted)?,
+                None => hint::current(workshop)?,
+            };
+            let wanted = Wanted {
+                level: *level,
+                more: *more,
+            };
+            hint::give(workshop, exercise, wanted, |shown| {
+                render::hint(shown, sheet)
+            })
+        }),
+        Some(Command::Solution(options)) => answer(&|workshop, _| solution::run(workshop, options)),
+        Some(Command::Reset { exercise }) => answer(&|workshop, _| {
+            let exercise = workshop.exercise(exercise)?;
+            Ok((reset::run(workshop, exercise)?, None))
+        }),
         Some(_) => return None,
     })
 }
+
+/// The text, and what is to be said beside it.
+type Answer<'a> = &'a dyn Fn(&Workshop, &Sheet) -> anyhow::Result<(String, Option<String>)>;
 
 /// The workshop that the learner is in, or names.
 fn here(cli: &Cli) -> anyhow::Result<Workshop> {
@@ -206,23 +251,22 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
         return Ok(0);
     };
     match command {
-        Command::List => Ok(0),
+        // `at_once` has answered these.
+        Command::List | Command::Hint { .. } | Command::Solution(_) | Command::Reset { .. } => {
+            Ok(0)
+        }
         Command::Verify(options) => run_verify(&workshop, options, colour).await,
         Command::Compare(options) => {
             let drawn = compare::run(&workshop, options, sheet(colour, false)).await?;
             print(&drawn, colour)?;
             Ok(0)
         }
-        Command::Hint { exercise, level } => {
-            let exercise = workshop.exercise(exercise)?;
-            let index = usize::from(*level) - 1;
-            let hint = exercise.hints.get(index).map_or("", |hint| hint.trim());
-            let more = match level {
-                3 => String::new(),
-                _ => format!("\n\n(--level {} says more)", level + 1),
+        Command::Watch(options) => {
+            let look = Look {
+                sheet: sheet(colour, false),
+                colours: choice(colour) != anstream::ColorChoice::Never,
             };
-            print(&format!("{hint}{more}\n"), colour)?;
-            Ok(0)
+            watch::run(&workshop, options, &keeper()?, look).await
         }
         Command::Author(command) => {
             let say = |text: &str| print(text, colour);
@@ -336,15 +380,18 @@ fn is_unicode() -> bool {
 /// Prints to standard output, with colours only where they are wanted. A pipe
 /// that was closed (`| head`) is no error.
 fn print(text: &str, colour: Colour) -> anyhow::Result<()> {
-    let choice = match colour {
-        Colour::Auto => anstream::AutoStream::choice(&std::io::stdout()),
-        Colour::Always => anstream::ColorChoice::Always,
-        Colour::Never => anstream::ColorChoice::Never,
-    };
-    let mut out = anstream::AutoStream::new(std::io::stdout().lock(), choice);
+    let mut out = anstream::AutoStream::new(std::io::stdout().lock(), choice(colour));
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     match written {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("standard output cannot be written to"),
+    }
+}
+
+fn choice(colour: Colour) -> anstream::ColorChoice {
+    match colour {
+        Colour::Auto => anstream::AutoStream::choice(&std::io::stdout()),
+        Colour::Always => anstream::ColorChoice::Always,
+        Colour::Never => anstream::ColorChoice::Never,
     }
 }

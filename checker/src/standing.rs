@@ -22,7 +22,7 @@ pub struct Standing<'a> {
     /// Whether the bonus passed at least once.
     pub bonus_passed: bool,
     /// The latest attempt.
-    pub last: Option<&'a Attempt>,
+    pub last: Option<Attempt>,
     /// The quickest pass.
     pub best: Option<Pace>,
     /// The time between what was done here and whatever was done before, without
@@ -50,14 +50,14 @@ impl<'a> Standing<'a> {
         }
     }
 
-    fn take(&mut self, record: &'a Record) {
+    fn take(&mut self, record: &Record) {
         match record {
             Record::Attempt(attempt) if attempt.bonus => {
                 self.bonus_passed |= attempt.verdict == Verdict::Pass;
             }
             Record::Attempt(attempt) => {
                 self.attempts += 1;
-                self.last = Some(attempt);
+                self.last = Some(attempt.clone());
                 self.passed |= attempt.verdict == Verdict::Pass;
                 self.tried_since_hint |= attempt.verdict != Verdict::Inconclusive;
                 let paces = self.best.into_iter().chain(attempt.pace);
@@ -72,7 +72,7 @@ impl<'a> Standing<'a> {
 }
 
 /// One standing per exercise, in the order of the workshop.
-pub fn all<'a>(workshop: &'a Workshop, records: &'a [Record]) -> Vec<Standing<'a>> {
+pub fn all<'a>(workshop: &'a Workshop, records: &[Record]) -> Vec<Standing<'a>> {
     let mut standings: Vec<_> = workshop.exercises.iter().map(Standing::fresh).collect();
     let mut before = None;
     for record in records {
@@ -149,7 +149,10 @@ mod tests {
         let first = &standings[0];
         assert_eq!((first.attempts, first.passed), (4, true));
         assert_eq!(first.best.map(|pace| pace.wall.as_micros()), Some(20));
-        assert_eq!(first.last.map(|last| last.verdict), Some(Verdict::Fail));
+        assert_eq!(
+            first.last.as_ref().map(|last| last.verdict),
+            Some(Verdict::Fail)
+        );
         assert_eq!(first.at_work, Duration::from_secs(8 * 60));
         assert_eq!(standings[1].at_work, Duration::from_secs(10 * 60));
         let current = current(&standings).expect("one is left");

@@ -54,7 +54,7 @@ fn under_way(current: &Standing<'_>) -> Said {
     let id = &exercise.id;
     let here = format!("{id} · {}, {}", exercise.title, so_far(current));
     let file = format!("exercises/{}/src/main.rs", exercise.folder_name());
-    let next = match current.last {
+    let next = match &current.last {
         None => format!(
             "read exercises/{}/README.md, then change src/main.rs",
             exercise.folder_name()
@@ -122,7 +122,7 @@ fn so_far(standing: &Standing<'_>) -> String {
         1 => "1 attempt".to_owned(),
         n => format!("{n} attempts"),
     };
-    match standing.last {
+    match &standing.last {
         None => format!("not tried yet, about {} minutes", standing.exercise.minutes),
         Some(last) => match (&last.diagnosis, last.verdict) {
             (Some(diagnosis), _) => format!("{attempts}, last: {}", clean(diagnosis)),
@@ -164,7 +164,12 @@ pub fn list(standings: &[Standing<'_>], sheet: &Sheet) -> String {
         texts.chain([width(head[column])]).max().unwrap_or(0)
     };
     // Numbers stand at the right; what is left belongs to the titles.
-    let numbers: usize = (2..5).map(|column| widest(column) + 2).sum();
+    let first = if standings.iter().any(|one| one.best.is_some()) {
+        2
+    } else {
+        3 // nothing to show yet: more room for the rest
+    };
+    let numbers: usize = (first..5).map(|column| widest(column) + 2).sum();
     let room = canvas.width().saturating_sub(MARGIN + 2 + numbers + 2);
     let state_wide = widest(1).min(room * 2 / 5);
     let title_wide = (room.saturating_sub(state_wide)).min(widest(0));
@@ -179,7 +184,7 @@ pub fn list(standings: &[Standing<'_>], sheet: &Sheet) -> String {
         canvas.put(Column(MARGIN + 2), &title, styles[0]);
         canvas.put(state_at, &state, styles[1]);
         let mut at = state_at.right(state_wide);
-        for column in 2..5 {
+        for column in first..5 {
             let text = canvas.glyphs.text(&cells[column]);
             at = at.right(2 + widest(column));
             canvas.put(Column(at.0 - width(&text).min(at.0)), &text, styles[column]);
@@ -188,7 +193,7 @@ pub fn list(standings: &[Standing<'_>], sheet: &Sheet) -> String {
     row(" ", &head.map(str::to_owned), [QUIET; 5]);
     for (standing, cells) in standings.iter().zip(&cells) {
         let is_current = current == Some(standing.exercise.id.as_str());
-        let (mark, style) = match standing.last {
+        let (mark, style) = match &standing.last {
             _ if standing.passed => (glyph(sheet, "✓", "+"), GOOD),
             Some(_) => (glyph(sheet, "✗", "x"), BAD),
             None => (" ", PLAIN),
@@ -244,7 +249,7 @@ fn cells(standing: &Standing<'_>) -> [String; 5] {
 }
 
 fn state(standing: &Standing<'_>) -> String {
-    match standing.last {
+    match &standing.last {
         _ if standing.passed && standing.bonus_passed => "passed, bonus too".to_owned(),
         _ if standing.passed => "passed".to_owned(),
         None => "not tried".to_owned(),
