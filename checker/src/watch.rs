@@ -14,6 +14,7 @@ mod session;
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
@@ -121,13 +122,14 @@ pub async fn run(
         events,
         tell,
     };
+    let ended = asked_to_end()?;
     let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && !is_dumb {
         watch.keys()?;
         let mut session = Session::new(workshop, look)?;
-        watch.until_told(&mut session).await
+        watch.until_told(ended, &mut session).await
     } else {
-        watch.until_told(&mut Plain::new(look)).await
+        watch.until_told(ended, &mut Plain::new(look)).await
     }
 }
 
@@ -159,8 +161,12 @@ impl Settling {
 }
 
 impl<'a> Watch<'a> {
-    async fn until_told(mut self, show: &mut impl Show<'a>) -> anyhow::Result<u8> {
-        let mut ended = Box::pin(asked_to_end());
+    async fn until_told(
+        mut self,
+        ended: impl Future<Output = ()>,
+        show: &mut impl Show<'a>,
+    ) -> anyhow::Result<u8> {
+        let mut ended = pin!(ended);
         show.begins(self.exercise)?;
         let mut running = Some(self.grade());
         let mut settling: Option<Settling> = None;
@@ -285,23 +291,27 @@ async fn finished(
     }
 }
 
-/// Ctrl-C is not among these: whoever calls `run` hears it.
+/// Heard from the moment this is called: before the terminal is ours.
 #[cfg(unix)]
-async fn asked_to_end() {
+fn asked_to_end() -> anyhow::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let of = |kind| async move {
-        match signal(kind) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
         }
-    };
-    tokio::select! {
-        () = of(SignalKind::terminate()) => {}
-        () = of(SignalKind::hangup()) => {}
-    }
+    })
 }
 
 #[cfg(not(unix))]
-async fn asked_to_end() {
-    std::future::pending().await
+fn asked_to_end() -> anyhow::Result<impl Future<Output = ()>> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    })
 }
