@@ -5,6 +5,7 @@ pub mod bench;
 pub mod check;
 pub mod corpus;
 pub mod soak;
+pub mod starters;
 
 use std::path::Path;
 
@@ -22,6 +23,8 @@ pub enum Command {
     Soak(soak::Options),
     /// Measure how long verdicts take
     Bench(bench::Options),
+    /// Compare the starters that the checker carries with `exercises/`
+    Starters(starters::Options),
     /// Keep processors busy until told to stop
     #[command(hide = true)]
     Spin,
@@ -44,6 +47,7 @@ pub async fn run(
         Command::Check(options) => check::run(workshop, options, keeper, say).await,
         Command::Soak(options) => soak::run(workshop, options, keeper, say).await,
         Command::Bench(options) => bench::run(workshop, options, keeper, say).await,
+        Command::Starters(options) => starters::run(workshop, options, say),
         Command::Spin => loop {
             std::hint::spin_loop();
         },
