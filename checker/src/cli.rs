@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::author;
 use crate::compare;
+use crate::doctor;
 use crate::draw;
 use crate::interrupt;
 use crate::progress::Progress;
@@ -92,6 +93,11 @@ enum Command {
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
         level: u8,
     },
+    /// What this machine has and lacks for the workshop, and what mends it
+    #[command(
+        after_help = "Examples:\n  checker doctor\n  checker doctor --offline-ready\n  checker doctor --format json"
+    )]
+    Doctor(doctor::Options),
     /// Draw a timeline of a report that was written as JSON
     #[command(
         hide = true,
@@ -195,6 +201,15 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
             .with_context(|| format!("there is no folder {}", folder.display()))?,
         None => std::env::current_dir().context("the folder you are in is gone")?,
     };
+    if let Command::Doctor(options) = &cli.command {
+        let checkup = doctor::run(options, &here).await;
+        let text = match options.format {
+            doctor::Format::Human => render::checkup::draw(&checkup, &sheet(colour, false)),
+            doctor::Format::Json => checkup.json()?,
+        };
+        print(&text, colour)?;
+        return Ok(checkup.exit_code());
+    }
     let workshop = Workshop::find(&here)?;
     match &cli.command {
         Command::Verify(options) => run_verify(&workshop, options, colour).await,
@@ -214,7 +229,7 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
             print(&format!("{hint}{more}\n"), colour)?;
             Ok(0)
         }
-        Command::Draw(_) => Ok(0),
+        Command::Draw(_) | Command::Doctor(_) => Ok(0),
         Command::Author(command) => {
             let say = |text: &str| print(text, colour);
             author::run(&workshop, command, &keeper()?, &say).await

@@ -17,6 +17,7 @@ pub mod compare;
 pub mod compile;
 pub mod contract;
 pub mod diagnosis;
+pub mod doctor;
 pub mod draw;
 pub mod exercises;
 pub mod interrupt;

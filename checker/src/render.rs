@@ -5,6 +5,7 @@
 
 mod axis;
 mod canvas;
+pub mod checkup;
 mod clean;
 pub mod compare;
 mod glyphs;
