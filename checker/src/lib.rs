@@ -8,7 +8,7 @@
 //! - [`workshop`]: the checkout and its exercises; [`compile`]: cargo.
 //! - [`run`], [`stage`], [`program`], [`client`], [`probe`]: everything with effects.
 //! - [`observation`], [`judge`], [`exercises`], [`source`]: what follows from it.
-//! - [`report`], [`diagnosis`], [`explain`]: what is said about it.
+//! - [`report`], [`diagnosis`], [`explain`]: what is said about it; [`render`], [`reports`]: its forms.
 //! - [`record`], [`records`], [`standing`]: what is remembered of a learner's way.
 
 pub mod author;
@@ -19,6 +19,8 @@ pub mod compile;
 pub mod contract;
 pub mod critical_path;
 pub mod diagnosis;
+pub mod doctor;
+pub mod draw;
 pub mod embedded;
 pub mod exercises;
 pub mod explain;
@@ -34,6 +36,7 @@ pub mod record;
 pub mod records;
 pub mod render;
 pub mod report;
+pub mod reports;
 pub mod reset;
 pub mod run;
 pub mod solution;
