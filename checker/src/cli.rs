@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::author;
+use crate::book;
 use crate::compare;
 use crate::doctor;
 use crate::draw;
@@ -131,6 +132,9 @@ enum Command {
         after_help = "Examples:\n  checker doctor\n  checker doctor --offline-ready\n  checker doctor --format json"
     )]
     Doctor(doctor::Options),
+    /// Read the book, with your own verdicts on its pages
+    #[command(after_help = "Example:\n  checker book --port 3000 --no-open")]
+    Book(book::Options),
     /// Draw a timeline of a report that was written as JSON
     #[command(
         hide = true,
@@ -332,6 +336,10 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
                 colours: choice(colour) != anstream::ColorChoice::Never,
             };
             watch::run(&workshop, options, &keeper()?, look).await
+        }
+        Command::Book(options) => {
+            let say = |text: &str| print(text, colour);
+            book::run(&workshop, options, &keeper()?, &say).await
         }
         Command::Author(command) => {
             let say = |text: &str| print(text, colour);
