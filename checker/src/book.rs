@@ -65,7 +65,11 @@ pub async fn run(
         workshop,
         pages,
         Door::new(port, token),
-        Runs::new(workshop, Arc::new(Checker::new(workshop, keeper))),
+        Runs::new(
+            workshop,
+            &workshop.root,
+            Arc::new(Checker::new(workshop, keeper)),
+        ),
     );
     say(&format!(
         "The book is at {address}\n(Ctrl-C ends it. The address lets whoever has it run your exercises: keep it to yourself.)\n"

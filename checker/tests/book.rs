@@ -66,6 +66,7 @@ struct Served {
     token: String,
     counter: Arc<Counter>,
     server: Server,
+    _memory: tempfile::TempDir,
     _task: tokio::task::JoinHandle<anyhow::Result<()>>,
 }
 
@@ -80,13 +81,19 @@ async fn serve(endless: bool) -> Served {
     let port = listener.local_addr().expect("an address").port();
     let token = Token::draw().expect("randomness");
     let hex = token.as_hex();
-    let runs = Runs::new(&workshop, Arc::new(Grader(Arc::clone(&counter))));
+    let memory = tempfile::tempdir().expect("a folder");
+    let runs = Runs::new(
+        &workshop,
+        memory.path(),
+        Arc::new(Grader(Arc::clone(&counter))),
+    );
     let server = Server::new(&workshop, pages("one"), Door::new(port, token), runs);
     Served {
         port,
         token: hex,
         counter,
         server: server.clone(),
+        _memory: memory,
         _task: tokio::spawn(server.serve(listener)),
     }
 }

@@ -60,6 +60,8 @@
     constructor({ id, title }) {
       this.id = id;
       this.said = make("p", { role: "status" });
+      // Changes ten times a second, so it is not read aloud.
+      this.working = make("p", { class: "ws-working" });
       this.result = make("div");
       this.run = button("Run verify", () => this.begin());
       this.stop = button("Stop", () => this.aborter?.abort(), { hidden: true });
@@ -67,7 +69,7 @@
       this.element = make("section", { class: "ws-panel", "aria-labelledby": label },
         make("h2", { id: label }, `Your ${id}`),
         make("p", {}, `Grades ${title} as it is in your checkout now.`),
-        make("div", { class: "ws-controls" }, this.run, this.stop), this.said, this.result);
+        make("div", { class: "ws-controls" }, this.run, this.stop), this.said, this.working, this.result);
       workshop.keep(this.element);
       try {
         const before = sessionStorage.getItem(`workshop-report-${id}`);
@@ -85,6 +87,7 @@
       const mine = () => this.aborter === aborter;
       running = true;
       this.stop.hidden = false;
+      this.said.className = "";
       this.said.textContent = "Asking the checker…";
       this.result.replaceChildren();
       try {
@@ -99,6 +102,7 @@
         if (mine()) this.said.textContent = error.name === "AbortError" ? "Stopped." : error instanceof TypeError ? "The checker is not there any more: start `checker book` again." : error.message;
       }
       if (!mine()) return;
+      this.working.textContent = "";
       running = false;
       this.stop.hidden = true;
       this.run.focus({ preventScroll: true });
@@ -119,8 +123,9 @@
     }
 
     hear(event) {
-      if (event.state === "begun") this.said.textContent = "Begun.";
-      if (event.state === "working") this.said.textContent = `${event.words[0].toUpperCase()}${event.words.slice(1)}`;
+      this.working.textContent = "";
+      if (event.state === "begun") this.said.textContent = "Building it and running it between mock services…";
+      if (event.state === "working") this.working.textContent = `${event.words[0].toUpperCase()}${event.words.slice(1)}`;
       if (event.state === "replaced") this.said.textContent = "Another page has begun a run of the same exercise, and this one was ended.";
       if (event.state === "error") this.said.textContent = `It could not be graded: ${event.words}`;
       if (event.state === "verdict") {

@@ -3,9 +3,11 @@
 //! with it every program that it had started.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, channel, unbounded_channel};
@@ -13,9 +15,14 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::progress::Progress;
-use crate::report::{Report, Verdict};
+use crate::records::{self, Records};
+use crate::report::Report;
+use crate::standing;
 use crate::verify::{self, Program};
 use crate::workshop::Workshop;
+
+/// Cargo names a hundred crates in a few milliseconds; nobody reads them.
+const REDRAW: Duration = Duration::from_millis(100);
 
 /// What a page is told about its run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -106,8 +113,9 @@ impl Grade for Checker {
 /// All runs of this launch.
 pub struct Runs {
     grader: Arc<dyn Grade>,
-    /// The exercises in order, each with what is known of it.
-    known: Mutex<Vec<(String, State)>>,
+    workshop: Workshop,
+    /// What is found out is remembered in this folder's records.
+    remembers_in: PathBuf,
     current: Mutex<HashMap<String, Current>>,
 }
 
@@ -125,29 +133,41 @@ impl std::fmt::Debug for Runs {
 }
 
 impl Runs {
-    /// No run so far.
-    pub fn new(workshop: &Workshop, grader: Arc<dyn Grade>) -> Arc<Self> {
-        let known = workshop
-            .exercises
-            .iter()
-            .map(|exercise| (exercise.id.clone(), State::default()))
-            .collect();
+    /// No run so far. Those of the reader's programs are remembered with the
+    /// others of that checkout.
+    pub fn new(workshop: &Workshop, remembers_in: &Path, grader: Arc<dyn Grade>) -> Arc<Self> {
         Arc::new(Self {
             grader,
-            known: Mutex::new(known),
+            workshop: workshop.clone(),
+            remembers_in: remembers_in.to_owned(),
             current: Mutex::default(),
         })
     }
 
-    /// Where the reader stands with each exercise, in order.
+    /// Where the reader stands with each exercise, in order, whichever way it was
+    /// graded. It reads a file.
     pub fn progress(&self) -> Vec<(String, State)> {
-        lock(&self.known).clone()
+        let remembered = Records::of(&self.remembers_in).read();
+        if let Some(notice) = remembered.notice {
+            say(&notice);
+        }
+        standing::all(&self.workshop, &remembered.records)
+            .iter()
+            .map(|standing| {
+                let state = match (standing.passed, standing.attempts) {
+                    (true, _) => State::Passed,
+                    (false, 0) => State::Untried,
+                    (false, _) => State::Tried,
+                };
+                (standing.exercise.id.clone(), state)
+            })
+            .collect()
     }
 
     /// Begins a run, in place of the one that may be under way; `None` where
     /// there is no such exercise. The run ends when the receiver is dropped.
     pub fn begin(self: &Arc<Self>, exercise: &str) -> Option<Receiver<Event>> {
-        lock(&self.known).iter().find(|(id, _)| id == exercise)?;
+        self.workshop.exercises.iter().find(|x| x.id == exercise)?;
         let (sender, events) = channel(16);
         let (replace, replaced) = oneshot::channel();
         let mut current = lock(&self.current);
@@ -168,15 +188,20 @@ impl Runs {
                 _ = replaced => Some(Event::Replaced),
                 () = sender.closed() => None,
                 outcome = async {
+                    let mut look = tokio::time::interval(REDRAW);
                     loop {
                         tokio::select! {
-                            Some(words) = next_words(&mut lines) => told(Event::Working { words }).await,
                             outcome = &mut graded.outcome => break outcome,
+                            _ = look.tick() => {
+                                if let Some(words) = newest(&mut lines) {
+                                    told(Event::Working { words }).await;
+                                }
+                            }
                         }
                     }
                 } => Some(match outcome {
                     Ok(Ok(report)) => {
-                        runs.remember(&id, &report);
+                        let report = runs.remember(report).await;
                         Event::Verdict { report: Box::new(report) }
                     }
                     Ok(Err(error)) => Event::Error { words: format!("{error:#}") },
@@ -196,15 +221,19 @@ impl Runs {
         Some(events)
     }
 
-    fn remember(&self, exercise: &str, report: &Report) {
-        for (id, state) in lock(&self.known).iter_mut() {
-            if id == exercise && *state != State::Passed {
-                *state = match report.verdict() {
-                    Verdict::Pass => State::Passed,
-                    Verdict::Fail | Verdict::Inconclusive => State::Tried,
-                };
-            }
+    /// Remembers a report, and gives it back.
+    async fn remember(&self, report: Report) -> Report {
+        let root = self.remembers_in.clone();
+        // It waits for whoever writes at the moment.
+        let report = Arc::new(report);
+        let remembered = Arc::clone(&report);
+        let remembering = tokio::task::spawn_blocking(move || {
+            records::remember(&root, std::slice::from_ref(&*remembered))
+        });
+        if let Ok(Some(notice)) = remembering.await {
+            say(&notice);
         }
+        Arc::unwrap_or_clone(report)
     }
 
     fn on_a_thread(&self, exercise: &str, progress: Progress) -> Graded {
@@ -246,14 +275,16 @@ impl Graded {
     }
 }
 
-/// The next line that is not empty.
-async fn next_words(lines: &mut UnboundedReceiver<String>) -> Option<String> {
-    loop {
-        match lines.recv().await {
-            Some(words) if words.is_empty() => {}
-            other => return other,
-        }
-    }
+/// The newest line that says something; those before it are of no interest any more.
+fn newest(lines: &mut UnboundedReceiver<String>) -> Option<String> {
+    let told = std::iter::from_fn(|| lines.try_recv().ok());
+    told.filter(|words| !words.is_empty()).last()
+}
+
+/// Says something in the terminal of `checker book`.
+fn say(notice: &str) {
+    // Nothing can be done where standard error is gone.
+    let _ = writeln!(std::io::stderr(), "{notice}");
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -193,7 +193,11 @@ async fn style() -> Response {
 }
 
 async fn workshop(State(server): State<Server>) -> Response {
-    let progress = server.0.runs.progress();
+    let runs = Arc::clone(&server.0.runs);
+    // Where it could not be read, that has been said, and nobody has done anything.
+    let progress = tokio::task::spawn_blocking(move || runs.progress())
+        .await
+        .unwrap_or_default();
     let told = server.0.exercises.iter().map(|(id, title, page)| {
         let state = progress.iter().find(|(known, _)| known == id);
         let state = state.map(|(_, state)| *state).unwrap_or_default();
