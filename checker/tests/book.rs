@@ -358,10 +358,12 @@ async fn a_save_is_told_to_the_pages_that_it_changes() {
         loop {
             let read = stream.read(&mut some).await.expect("readable");
             told += &String::from_utf8_lossy(&some[..read]);
-            if told.contains("text/event-stream") && !told.contains("index.html") {
+            if told.contains(r#""version":0"#) && !told.contains(r#""version":1"#) {
+                served.server.replace(pages("one"));
                 served.server.replace(pages("two"));
             }
-            if told.contains(r#"data: ["index.html"]"#) {
+            if told.contains(r#""version":1"#) {
+                assert!(told.contains(r#""changed":["index.html"]"#), "{told}");
                 return;
             }
             assert!(read > 0, "{told}");

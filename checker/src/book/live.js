@@ -165,12 +165,20 @@
     }
   }
 
+  // Listens only while somebody looks: a browser has few connections to one
+  // server, and each tab would keep one.
+  let known;
+  let saved;
   const follow = () => {
-    const saved = new EventSource("/-/saved");
+    saved?.close();
+    if (document.hidden) return;
+    saved = new EventSource("/-/saved");
     saved.addEventListener("message", (event) => {
-      const changed = JSON.parse(event.data);
-      const ours = changed === null || changed.some((name) => name === here || /\.(css|js|json)$/.test(name) && !/searchindex/.test(name));
-      if (!ours) return;
+      const { version, changed } = JSON.parse(event.data);
+      const missed = known !== undefined && changed?.length === 0 && version !== known;
+      known = version;
+      const ours = changed?.some((name) => name === here || (/\.(css|js|json)$/.test(name) && !/searchindex/.test(name)));
+      if (!missed && !ours && changed !== null) return;
       // A verdict that is on its way is waited for.
       if (running) wanted = true;
       else location.reload();
@@ -187,6 +195,7 @@
       main.insertBefore(new Panel(mine).element, next ?? null);
     }
     follow();
+    document.addEventListener("visibilitychange", follow);
   };
   begin();
 })();

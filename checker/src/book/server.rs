@@ -22,6 +22,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
+use serde::Serialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
@@ -40,12 +41,22 @@ pub struct Server(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    pages: RwLock<Arc<Pages>>,
+    /// The book, and how often it has changed.
+    pages: RwLock<(u64, Arc<Pages>)>,
     door: Door,
     runs: Arc<Runs>,
     /// Id, title and page of each exercise.
     exercises: Vec<(String, String, String)>,
-    saved: broadcast::Sender<Vec<String>>,
+    saved: broadcast::Sender<Saved>,
+}
+
+/// What a page is told about saves.
+#[derive(Clone, Debug, Serialize)]
+struct Saved {
+    /// How often the book has changed since the server began.
+    version: u64,
+    /// The addresses that are others now; `None`: no matter which.
+    changed: Option<Vec<String>>,
 }
 
 impl Server {
@@ -57,7 +68,7 @@ impl Server {
             (exercise.id.clone(), exercise.title.clone(), page)
         });
         Self(Arc::new(Inner {
-            pages: RwLock::new(Arc::new(pages)),
+            pages: RwLock::new((0, Arc::new(pages))),
             door,
             runs,
             exercises: exercises.collect(),
@@ -106,18 +117,32 @@ impl Server {
     /// Serves other pages from now on.
     pub fn replace(&self, pages: Pages) {
         let mut current = self.0.pages.write().unwrap_or_else(PoisonError::into_inner);
-        let changed = current.changed(&pages);
-        *current = Arc::new(pages);
-        drop(current);
-        if !changed.is_empty() {
-            // Nobody may be looking.
-            let _ = self.0.saved.send(changed);
+        let changed = current.1.changed(&pages);
+        if changed.is_empty() {
+            return;
         }
+        *current = (current.0 + 1, Arc::new(pages));
+        // Told while nobody can begin to listen, so that it is told once. Nobody
+        // may be looking.
+        let _ = self.0.saved.send(Saved {
+            version: current.0,
+            changed: Some(changed),
+        });
     }
 
     fn pages(&self) -> Arc<Pages> {
-        let pages = self.0.pages.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&pages)
+        let current = self.0.pages.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current.1)
+    }
+
+    /// The saves from now on; the first says only what version this is.
+    fn saves(&self) -> (Saved, broadcast::Receiver<Saved>) {
+        let current = self.0.pages.read().unwrap_or_else(PoisonError::into_inner);
+        let first = Saved {
+            version: current.0,
+            changed: Some(vec![]),
+        };
+        (first, self.0.saved.subscribe())
     }
 }
 
@@ -209,15 +234,25 @@ async fn workshop(State(server): State<Server>) -> Response {
 async fn saved(
     State(server): State<Server>,
 ) -> Sse<impl Stream<Item = Result<Sent, Infallible>> + use<>> {
-    let events = server.0.saved.subscribe();
-    let stream = stream::unfold(events, |mut events| async move {
-        let changed = match events.recv().await {
-            Ok(changed) => json!(changed),
-            // So much was saved meanwhile that it is no matter what.
-            Err(RecvError::Lagged(_)) => json!(null),
-            Err(RecvError::Closed) => return None,
+    let (first, events) = server.saves();
+    let state = (Some(first), events);
+    let stream = stream::unfold(state, |(first, mut events)| async move {
+        let saved = match first {
+            Some(first) => first,
+            None => match events.recv().await {
+                Ok(saved) => saved,
+                // So much was saved meanwhile that it is no matter what.
+                Err(RecvError::Lagged(_)) => Saved {
+                    version: 0,
+                    changed: None,
+                },
+                Err(RecvError::Closed) => return None,
+            },
         };
-        Some((Ok(Sent::default().data(changed.to_string())), events))
+        Some((
+            Ok(Sent::default().data(json!(saved).to_string())),
+            (None, events),
+        ))
     });
     Sse::new(stream).keep_alive(KeepAlive::default())
 }
