@@ -267,6 +267,25 @@ async fn every_piece_is_worked_by_keyboard() {
     keys(b, page, thumb, "", &moves).await;
     let now = "document.activeElement.getAttribute('aria-valuetext')";
     assert_eq!(b.evaluate(page, now).await, "190 milliseconds");
+    // And the whole bar of the second, by mouse: as far as it goes.
+    let bar = "(() => { const bar = document.querySelectorAll('.ws-guess')[1]; \
+               bar.scrollIntoView({block: 'center'}); const at = bar.getBoundingClientRect(); \
+               return [at.x + at.width / 2, at.y + at.height / 2]; })()";
+    let at = b.evaluate(page, bar).await;
+    let (x, y) = (at[0].as_f64().expect("x"), at[1].as_f64().expect("y"));
+    for (kind, x, buttons) in [
+        ("mousePressed", x, 1),
+        ("mouseMoved", x + 90.0, 1),
+        ("mouseMoved", x + 900.0, 1),
+        ("mouseReleased", x + 900.0, 0),
+    ] {
+        let event = json!({"type": kind, "x": x, "y": y, "button": "left", "buttons": buttons,
+                           "clickCount": 1});
+        b.call(Some(page), "Input.dispatchMouseEvent", event).await;
+    }
+    let dragged = "['begins', 'ends'].map((end) => document.querySelector( \
+                   `[aria-label='Call 2: ${end}']`).getAttribute('aria-valuenow')).join()";
+    assert_eq!(b.evaluate(page, dragged).await, "1300,1400");
     let reveal = ("workshop-predict button", "Lay the recording");
     keys(b, page, reveal.0, reveal.1, &["Enter"]).await;
     let said = text(b, page, "workshop-predict [role=status]").await;
