@@ -178,6 +178,19 @@ mod tests {
     }
 
     #[test]
+    fn the_appendix_says_what_each_means() {
+        let appendix = std::fs::read_to_string(book().join("diagnoses.md")).expect("there is one");
+        let listed: Vec<_> = appendix
+            .lines()
+            .filter(|line| line.starts_with("- "))
+            .collect();
+        let expected: Vec<_> = Diagnosis::ALL
+            .map(|one| format!("- [`{one}`](diagnoses/{one}.md): {}", one.headline()))
+            .into();
+        assert_eq!(listed, expected);
+    }
+
+    #[test]
     fn there_is_no_page_for_an_unknown_diagnosis() {
         let folder = book().join("diagnoses");
         for entry in std::fs::read_dir(folder).expect("the book has one") {
