@@ -56,6 +56,9 @@ struct Scene {
     gated: &'static str,
 }
 
+/// How many runs the calmest is taken from.
+const RUNS: usize = 7;
+
 /// The name under which the three versions of ex01 are recorded.
 const COMPARE: &str = "ex01-compare";
 
@@ -137,7 +140,7 @@ pub async fn run(
             };
             changed += compared(scene.name, &recorded, now, say).await?;
         } else {
-            let report = play(workshop, scene, keeper).await?;
+            let report = calmest(workshop, scene, keeper).await?;
             write(&file, &serde_json::to_string_pretty(&report)?)?;
             write(&file.with_extension("txt"), &drawing(&report))?;
             say(&format!("recorded {}\n", scene.name))?;
@@ -153,6 +156,23 @@ async fn three_versions(workshop: &Workshop, keeper: &Path) -> anyhow::Result<Ve
         latency: Duration::from_millis(200),
     };
     compare::contenders(workshop, &options, keeper, &Progress::silent()).await
+}
+
+/// The shortest of several runs: what this machine did beside it says nothing
+/// about the program.
+async fn calmest(workshop: &Workshop, scene: &Scene, keeper: &Path) -> anyhow::Result<Report> {
+    let length = |report: &Report| {
+        let span = report.timelines.first().and_then(Timeline::span);
+        span.map(|(start, end)| end.since(start))
+    };
+    let mut calmest = play(workshop, scene, keeper).await?;
+    for _ in 1..RUNS {
+        let report = play(workshop, scene, keeper).await?;
+        if length(&report) < length(&calmest) {
+            calmest = report;
+        }
+    }
+    Ok(calmest)
 }
 
 /// A report that holds the one timeline which the book shows.
