@@ -6,6 +6,7 @@ pub mod check;
 pub mod corpus;
 pub mod record;
 pub mod soak;
+pub mod starters;
 
 use std::path::Path;
 
@@ -23,6 +24,8 @@ pub enum Command {
     Soak(soak::Options),
     /// Measure how long verdicts take
     Bench(bench::Options),
+    /// Compare the starters that the checker carries with `exercises/`
+    Starters(starters::Options),
     /// Record the timelines that stand in the book, or check that they still hold
     Record(record::Options),
     /// Keep processors busy until told to stop
@@ -47,6 +50,7 @@ pub async fn run(
         Command::Check(options) => check::run(workshop, options, keeper, say).await,
         Command::Soak(options) => soak::run(workshop, options, keeper, say).await,
         Command::Bench(options) => bench::run(workshop, options, keeper, say).await,
+        Command::Starters(options) => starters::run(workshop, options, say),
         Command::Record(options) => record::run(workshop, options, keeper, say).await,
         Command::Spin => loop {
             std::hint::spin_loop();

@@ -10,13 +10,23 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::author;
+use crate::book;
 use crate::compare;
+use crate::doctor;
+use crate::draw;
 use crate::explain;
+use crate::hint::{self, Wanted};
+use crate::home;
 use crate::interrupt;
 use crate::progress::Progress;
+use crate::records;
 use crate::render::{self, Sheet};
 use crate::report::{Report, Verdict};
+use crate::reports::{self, Destination, Form};
+use crate::reset;
+use crate::solution;
 use crate::verify::{self, Program};
+use crate::watch::{self, Look};
 use crate::workshop::Workshop;
 
 /// Wrong use, or a fault that is not the learner's.
@@ -30,8 +40,9 @@ const ERROR: u8 = 2;
     after_help = "Exit codes: 0 pass, 1 fail, 2 wrong use or a fault that is not yours, 3 this machine was too busy to judge."
 )]
 struct Cli {
+    /// Without a command: where you are, and what is next
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
     /// The checkout of the workshop [default: the one you are in]
     #[arg(long, global = true, value_name = "DIR")]
     workshop: Option<PathBuf>,
@@ -51,26 +62,63 @@ enum Colour {
 enum Format {
     Human,
     Json,
+    Junit,
+    Html,
+    #[value(alias = "md")]
+    Markdown,
+    Gradescope,
+}
+
+impl Format {
+    /// What that is among the forms of reports; `None` for the terminal's own.
+    const fn form(self) -> Option<Form> {
+        match self {
+            Self::Human => None,
+            Self::Json => Some(Form::Json),
+            Self::Junit => Some(Form::Junit),
+            Self::Html => Some(Form::Html),
+            Self::Markdown => Some(Form::Markdown),
+            Self::Gradescope => Some(Form::Gradescope),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Build a program, run it between mock services, and say what it does
     #[command(
-        after_help = "Examples:\n  checker verify ex02\n  checker verify 2 --solution\n  checker verify ex02 --exec 'python3 my_app.py'\n  checker verify --all --format json"
+        after_help = "Examples:\n  checker verify ex02\n  checker verify 2 --solution\n  checker verify ex02 --exec 'python3 my_app.py'\n  checker verify --all --format json\n  checker verify ex02 --report report.html --report junit.xml"
     )]
     Verify(Verify),
+    /// All exercises: how far you are, how quick your answers are, how long it took
+    #[command(after_help = "Example:\n  checker list")]
+    List,
     /// Run sequential, callbacks and async under the same latency, side by side
     #[command(after_help = "Example:\n  checker compare ex01 --clients 5 --latency 200ms")]
     Compare(compare::Options),
+    /// Grade an exercise whenever you save a file of it
+    #[command(after_help = "Examples:\n  checker watch\n  checker watch ex02")]
+    Watch(watch::Options),
     /// A hint: a question first, then the tool, then a few lines of code
-    #[command(after_help = "Example:\n  checker hint ex01 --level 2")]
+    #[command(after_help = "Examples:\n  checker hint\n  checker hint ex01 --more")]
     Hint {
-        /// `ex01`, `1`, or an unambiguous part of its name
-        exercise: String,
+        /// `ex01`, `1`, or an unambiguous part of its name [default: the first that has not passed]
+        exercise: Option<String>,
+        /// The next hint, without one more attempt
+        #[arg(long, conflicts_with = "level")]
+        more: bool,
         /// How much to give away
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
-        level: u8,
+        #[arg(long, value_name = "1..3", value_parser = clap::value_parser!(u8).range(1..=3))]
+        level: Option<u8>,
+    },
+    /// Our answer as a diff against your file, once it has passed
+    #[command(after_help = "Examples:\n  checker solution ex02\n  checker solution ex02 --now")]
+    Solution(solution::Options),
+    /// Back to the starter; your files are kept beside it
+    #[command(after_help = "Example:\n  checker reset ex02")]
+    Reset {
+        /// `ex02`, `2`, or an unambiguous part of its name
+        exercise: String,
     },
     /// What a diagnosis means, and how to mend it; without one: all of them
     #[command(after_help = "Examples:\n  checker explain\n  checker explain sequential")]
@@ -79,6 +127,20 @@ enum Command {
         #[arg(value_name = "CODE")]
         diagnosis: Option<String>,
     },
+    /// What this machine has and lacks for the workshop, and what mends it
+    #[command(
+        after_help = "Examples:\n  checker doctor\n  checker doctor --offline-ready\n  checker doctor --format json"
+    )]
+    Doctor(doctor::Options),
+    /// Read the book, with your own verdicts on its pages
+    #[command(after_help = "Example:\n  checker book --port 3000 --no-open")]
+    Book(book::Options),
+    /// Draw a timeline of a report that was written as JSON
+    #[command(
+        hide = true,
+        after_help = "Example:\n  checker verify ex02 --format json | checker draw - --svg > ex02.svg"
+    )]
+    Draw(draw::Options),
     /// For authors of the course: prove that it holds what it promises
     #[command(subcommand)]
     Author(author::Command),
@@ -107,14 +169,22 @@ struct Verify {
     /// How to answer
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
+    /// Write a report as well; its name says the form: .json, .xml (JUnit),
+    /// .html, .md, results.json (Gradescope), or FORM:FILE. May be repeated
+    #[arg(long, value_name = "FILE")]
+    report: Vec<Destination>,
     /// Say where the time went
     #[arg(long)]
     timings: bool,
+    /// Do not count this as an attempt
+    #[arg(long)]
+    no_record: bool,
 }
 
 /// Runs the checker.
 pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
+        watch::screen::restore();
         let _ = writeln!(
             std::io::stderr(),
             "error: the checker itself failed, which is not your fault: {panic}"
@@ -129,6 +199,9 @@ pub fn main() -> ExitCode {
                 return u8::try_from(error.exit_code()).unwrap_or(ERROR);
             }
         };
+        if let Some(outcome) = at_once(&cli) {
+            return outcome.unwrap_or_else(|error| refuse(&error));
+        }
         // Where the system has no such thing, there is less to be afraid of.
         let _ = crate::program::adopt_orphans();
         let _ = crate::program::hide_memory();
@@ -144,60 +217,136 @@ pub fn main() -> ExitCode {
             }
             Err(error) => Err(anyhow::Error::new(error).context("no thread to work in")),
         };
-        outcome.unwrap_or_else(|error| {
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            ERROR
-        })
+        outcome.unwrap_or_else(|error| refuse(&error))
     });
     ExitCode::from(outcome.unwrap_or(ERROR))
+}
+
+fn refuse(error: &anyhow::Error) -> u8 {
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    ERROR
+}
+
+/// What is answered from memory, without starting anything.
+fn at_once(cli: &Cli) -> Option<anyhow::Result<u8>> {
+    let answer = |with: Answer<'_>| {
+        let (text, notice) = with(&here(cli)?, &sheet(cli.color, false))?;
+        warn(notice);
+        print(&text, cli.color)?;
+        Ok(0)
+    };
+    let told = |text: anyhow::Result<String>| {
+        print(&text?, cli.color)?;
+        Ok(0)
+    };
+    Some(match &cli.command {
+        // Needs no workshop: a verdict may be read anywhere.
+        Some(Command::Explain { diagnosis }) => told(explain::explain(
+            diagnosis.as_deref(),
+            &sheet(cli.color, false),
+        )),
+        Some(Command::Draw(options)) => told(draw::run(options, sheet(cli.color, false))),
+        None => answer(&|workshop, sheet| Ok(home::home(workshop, sheet))),
+        Some(Command::List) => answer(&|workshop, sheet| Ok(home::list(workshop, sheet))),
+        Some(Command::Hint {
+            exercise,
+            more,
+            level,
+        }) => answer(&|workshop, sheet| {
+            let exercise = match exercise {
+                Some(wanted) => workshop.exercise(wanted)?,
+                None => hint::current(workshop)?,
+            };
+            let wanted = Wanted {
+                level: *level,
+                more: *more,
+            };
+            hint::give(workshop, exercise, wanted, |shown| {
+                render::hint(shown, sheet)
+            })
+        }),
+        Some(Command::Solution(options)) => answer(&|workshop, _| solution::run(workshop, options)),
+        Some(Command::Reset { exercise }) => answer(&|workshop, _| {
+            let exercise = workshop.exercise(exercise)?;
+            Ok((reset::run(workshop, exercise)?, None))
+        }),
+        Some(_) => return None,
+    })
+}
+
+/// The text, and what is to be said beside it.
+type Answer<'a> = &'a dyn Fn(&Workshop, &Sheet) -> anyhow::Result<(String, Option<String>)>;
+
+/// The folder that the learner is in, or names.
+fn folder(cli: &Cli) -> anyhow::Result<PathBuf> {
+    match &cli.workshop {
+        Some(folder) => folder
+            .canonicalize()
+            .with_context(|| format!("there is no folder {}", folder.display())),
+        None => std::env::current_dir().context("the folder you are in is gone"),
+    }
+}
+
+/// The workshop around that folder.
+fn here(cli: &Cli) -> anyhow::Result<Workshop> {
+    Workshop::find(&folder(cli)?)
+}
+
+/// Says what went wrong beside the matter; that never changes an exit code.
+fn warn(notice: Option<String>) {
+    if let Some(notice) = notice {
+        let _ = writeln!(std::io::stderr(), "warning: {notice}");
+    }
 }
 
 async fn run(cli: &Cli) -> anyhow::Result<u8> {
     match cli.command {
         // What a soak has counted so far is worth telling.
-        Command::Author(author::Command::Soak(_)) => obey(cli).await,
+        Some(Command::Author(author::Command::Soak(_))) => obey(cli).await,
         _ => interrupt::unless_interrupted(obey(cli)).await,
     }
 }
 
 async fn obey(cli: &Cli) -> anyhow::Result<u8> {
-    // Needs no workshop: a verdict may be read anywhere.
-    if let Command::Explain { diagnosis } = &cli.command {
-        let told = explain::explain(diagnosis.as_deref(), &sheet(cli.color, false))?;
-        print(&told, cli.color)?;
-        return Ok(0);
-    }
-    let here = match &cli.workshop {
-        Some(folder) => folder
-            .canonicalize()
-            .with_context(|| format!("there is no folder {}", folder.display()))?,
-        None => std::env::current_dir().context("the folder you are in is gone")?,
-    };
-    let workshop = Workshop::find(&here)?;
     let colour = cli.color;
-    match &cli.command {
+    let Some(command) = &cli.command else {
+        return Ok(0);
+    };
+    if let Command::Doctor(options) = command {
+        // Where there is no workshop, that is one of the things to tell.
+        let checkup = doctor::run(options, &folder(cli)?).await;
+        let text = match options.format {
+            doctor::Format::Human => render::checkup::draw(&checkup, &sheet(colour, false)),
+            doctor::Format::Json => checkup.json()?,
+        };
+        print(&text, colour)?;
+        return Ok(checkup.exit_code());
+    }
+    let workshop = here(cli)?;
+    match command {
         Command::Verify(options) => run_verify(&workshop, options, colour).await,
         Command::Compare(options) => {
             let drawn = compare::run(&workshop, options, sheet(colour, false)).await?;
             print(&drawn, colour)?;
             Ok(0)
         }
-        Command::Hint { exercise, level } => {
-            let exercise = workshop.exercise(exercise)?;
-            let index = usize::from(*level) - 1;
-            let hint = exercise.hints.get(index).map_or("", |hint| hint.trim());
-            let more = match level {
-                3 => String::new(),
-                _ => format!("\n\n(--level {} says more)", level + 1),
+        Command::Watch(options) => {
+            let look = Look {
+                sheet: sheet(colour, false),
+                colours: choice(colour) != anstream::ColorChoice::Never,
             };
-            print(&format!("{hint}{more}\n"), colour)?;
-            Ok(0)
+            watch::run(&workshop, options, &keeper()?, look).await
         }
-        Command::Explain { .. } => Ok(0), // told already
+        Command::Book(options) => {
+            let say = |text: &str| print(text, colour);
+            book::run(&workshop, options, &keeper()?, &say).await
+        }
         Command::Author(command) => {
             let say = |text: &str| print(text, colour);
             author::run(&workshop, command, &keeper()?, &say).await
         }
+        // `at_once` has answered the others.
+        _ => Ok(0),
     }
 }
 
@@ -215,6 +364,7 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
         Some(wanted) => vec![workshop.exercise(wanted)?],
         None => workshop.exercises.iter().collect(),
     };
+    options.report.iter().try_for_each(Destination::check)?;
     let progress = Progress::on_stderr();
     let sheet = sheet(colour, options.timings);
     let work = async {
@@ -239,18 +389,24 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
     }
     .inspect_err(|_| progress.clear())?;
     progress.clear();
-    let text = match options.format {
-        Format::Human => reports
+    if !options.no_record {
+        warn(records::remember(&workshop.root, &reports));
+    }
+    let text = match options.format.form() {
+        None => reports
             .iter()
             .map(|report| render::human(report, &sheet))
             .collect::<Vec<_>>()
             .join("\n"),
-        Format::Json if options.all => render::json_of(&reports)?,
-        Format::Json => reports
-            .first()
-            .map_or_else(|| Ok(String::new()), render::json)?,
+        Some(form) => reports::write(form, &reports, options.all)?,
     };
     print(&text, colour)?;
+    if let Some(warning) = reports::step_summary(&reports) {
+        let _ = writeln!(std::io::stderr(), "warning: {warning}");
+    }
+    for to in &options.report {
+        to.save(&reports, options.all)?;
+    }
     Ok(exit_code(&reports))
 }
 
@@ -303,15 +459,18 @@ fn is_unicode() -> bool {
 /// Prints to standard output, with colours only where they are wanted. A pipe
 /// that was closed (`| head`) is no error.
 fn print(text: &str, colour: Colour) -> anyhow::Result<()> {
-    let choice = match colour {
-        Colour::Auto => anstream::AutoStream::choice(&std::io::stdout()),
-        Colour::Always => anstream::ColorChoice::Always,
-        Colour::Never => anstream::ColorChoice::Never,
-    };
-    let mut out = anstream::AutoStream::new(std::io::stdout().lock(), choice);
+    let mut out = anstream::AutoStream::new(std::io::stdout().lock(), choice(colour));
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     match written {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("standard output cannot be written to"),
+    }
+}
+
+fn choice(colour: Colour) -> anstream::ColorChoice {
+    match colour {
+        Colour::Auto => anstream::AutoStream::choice(&std::io::stdout()),
+        Colour::Always => anstream::ColorChoice::Always,
+        Colour::Never => anstream::ColorChoice::Never,
     }
 }

@@ -5,26 +5,33 @@
 
 mod axis;
 mod canvas;
+pub mod checkup;
 mod clean;
 pub mod compare;
+mod difference;
 mod glyphs;
+mod hint;
 mod human;
 mod lanes;
 pub mod page;
 mod prose;
 mod rows;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
+pub mod standings;
 mod story;
 mod style;
+pub mod svg;
 pub mod timeline;
 
 use std::time::Duration;
 
 pub use clean::{clean, keep_colours};
+pub use difference::difference;
+pub use hint::hint;
 pub use human::human;
 
-use crate::report::{Report, words};
+use crate::report::{Report, Timeline, words};
 
 /// What is drawn on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +64,11 @@ impl Sheet {
     }
 }
 
+/// `text` in letters that the sheet may use.
+pub fn letters(text: String, sheet: &Sheet) -> String {
+    glyphs::Glyphs::choose(sheet.unicode).letters(text)
+}
+
 /// The line that is said as soon as the build is over.
 pub fn opening(title: &str, build: Duration) -> String {
     if build.is_zero() {
@@ -64,6 +76,13 @@ pub fn opening(title: &str, build: Duration) -> String {
     } else {
         format!("{title}, built in {}\n", words(build))
     }
+}
+
+/// A timeline in sentences, in order of time, each with its time. What `evidence`
+/// names is never folded.
+pub fn sentences(timeline: &Timeline, evidence: &[u32]) -> Vec<(String, String)> {
+    let rows = rows::arrange(timeline, evidence, timeline::ROWS);
+    story::sentences(timeline, &rows)
 }
 
 /// A report for programs, as `schema/report-v1.schema.json` has it.
