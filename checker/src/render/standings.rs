@@ -53,13 +53,10 @@ fn under_way(current: &Standing<'_>) -> Said {
     let exercise = current.exercise;
     let id = &exercise.id;
     let here = format!("{id} · {}, {}", exercise.title, so_far(current));
-    let file = format!("exercises/{}/src/main.rs", exercise.folder_name());
+    let folder = exercise.folder_name();
     let next = match &current.last {
-        None => format!(
-            "read exercises/{}/README.md, then change src/main.rs",
-            exercise.folder_name()
-        ),
-        Some(_) => format!("change {file}, and save it under `checker watch`"),
+        None => format!("read exercises/{folder}/README.md"),
+        Some(_) => format!("change exercises/{folder}/src/main.rs"),
     };
     let commands = vec![
         ("checker watch".to_owned(), "grades it each time you save"),
@@ -91,7 +88,7 @@ fn all_done(standings: &[Standing<'_>]) -> Said {
             )
         }
         None => (
-            "look at what others made of it, and at your own times".to_owned(),
+            "write one in another language, and grade it with --exec".to_owned(),
             (
                 "checker compare ex01".to_owned(),
                 "three versions on one scale",
@@ -123,7 +120,7 @@ fn so_far(standing: &Standing<'_>) -> String {
         n => format!("{n} attempts"),
     };
     match &standing.last {
-        None => format!("not tried yet, about {} minutes", standing.exercise.minutes),
+        None => "not tried yet".to_owned(),
         Some(last) => match (&last.diagnosis, last.verdict) {
             (Some(diagnosis), _) => format!("{attempts}, last: {}", clean(diagnosis)),
             (None, Verdict::Inconclusive) => format!("{attempts}, last: this machine was too busy"),
@@ -150,15 +147,15 @@ pub fn list(standings: &[Standing<'_>], sheet: &Sheet) -> String {
     let mut canvas = Canvas::new(sheet);
     if sheet.plain {
         for standing in standings {
-            canvas.line();
+            // One line each, however long: whoever reads this may be a program.
             let said = canvas.glyphs.text(&sentence(standing));
-            canvas.put_wrapped(Column(0), &said, PLAIN);
+            canvas.keep(said);
         }
         return canvas.flush();
     }
     let current = standing::current(standings).map(|one| one.exercise.id.as_str());
     let cells: Vec<_> = standings.iter().map(cells).collect();
-    let head = ["exercise", "state", "best/path", "tries", "minutes"];
+    let head = ["", "state", "best/path", "tries", "minutes"];
     let widest = |column: usize| {
         let texts = cells.iter().map(|row| width(&row[column]));
         texts.chain([width(head[column])]).max().unwrap_or(0)
@@ -171,15 +168,23 @@ pub fn list(standings: &[Standing<'_>], sheet: &Sheet) -> String {
     };
     let numbers: usize = (first..5).map(|column| widest(column) + 2).sum();
     let room = canvas.width().saturating_sub(MARGIN + 2 + numbers + 2);
-    let state_wide = widest(1).min(room * 2 / 5);
-    let title_wide = (room.saturating_sub(state_wide)).min(widest(0));
+    let state_wide = widest(1).min(room * 3 / 4);
+    let id_wide = standings.iter().map(|one| width(&one.exercise.id)).max();
+    let title_wide = match room.saturating_sub(state_wide).min(widest(0)) {
+        // A title that is cut down to a syllable says less than none.
+        0..12 => id_wide.unwrap_or(0),
+        wide => wide,
+    };
     let state_at = Column(MARGIN + 2 + title_wide + 2);
     let mut row = |mark: &str, cells: &[String; 5], styles: [Style; 5]| {
         canvas.line();
         canvas.put(Column(MARGIN), mark, styles[1]);
         let ellipsis = canvas.glyphs.ellipsis;
         let fit = |text: &str, room| shorten(&canvas.glyphs.text(text), room, ellipsis);
-        let title = fit(&cells[0], title_wide);
+        let title = match cells[0].split_once(' ') {
+            Some((id, _)) if width(id) == title_wide => id.to_owned(),
+            _ => fit(&cells[0], title_wide),
+        };
         let state = fit(&cells[1], state_wide);
         canvas.put(Column(MARGIN + 2), &title, styles[0]);
         canvas.put(state_at, &state, styles[1]);
@@ -284,4 +289,108 @@ fn sentence(standing: &Standing<'_>) -> String {
         spent => said += &format!("; {spent} minutes at work, {} planned", exercise.minutes),
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::critical_path::Pace;
+    use crate::record::Attempt;
+    use crate::workshop::{Exercise, Workshop};
+
+    fn workshop() -> Workshop {
+        let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        Workshop::find(here).expect("the workshop")
+    }
+
+    fn standing(exercise: &Exercise, attempts: usize, passed: bool, minutes: u64) -> Standing<'_> {
+        let pace = passed.then_some(Pace {
+            wall: Duration::from_micros(2_412),
+            critical_path: Duration::from_micros(1_390),
+        });
+        Standing {
+            exercise,
+            attempts,
+            passed,
+            bonus_passed: passed && exercise.bonus.is_some(),
+            last: (attempts > 0).then(|| Attempt {
+                at: 0,
+                exercise: exercise.id.clone(),
+                bonus: false,
+                verdict: if passed { Verdict::Pass } else { Verdict::Fail },
+                diagnosis: (!passed).then(|| "guard-across-await".to_owned()),
+                verify: Duration::ZERO,
+                pace,
+            }),
+            best: pace,
+            at_work: Duration::from_secs(minutes * 60),
+            hint: 0,
+            tried_since_hint: false,
+        }
+    }
+
+    fn at_all_widths(draw: impl Fn(&Sheet) -> String) -> String {
+        let sheets = [
+            (60, true, false),
+            (100, true, false),
+            (60, false, false),
+            (80, true, true),
+        ];
+        sheets
+            .into_iter()
+            .map(|(width, unicode, plain)| {
+                let sheet = Sheet {
+                    width,
+                    unicode,
+                    plain,
+                    timings: false,
+                };
+                let drawn = anstream::adapter::strip_str(&draw(&sheet)).to_string();
+                let is_narrow = |line: &str| super::width(line) <= width;
+                assert!(plain || drawn.lines().all(is_narrow), "{drawn}");
+                format!("── {width}, unicode: {unicode}, plain: {plain}\n{drawn}")
+            })
+            .collect()
+    }
+
+    fn half_way(workshop: &Workshop) -> Vec<Standing<'_>> {
+        workshop
+            .exercises
+            .iter()
+            .enumerate()
+            .map(|(i, exercise)| match i {
+                0 => standing(exercise, 12, true, 31),
+                1 => standing(exercise, 3, true, 9),
+                2 => standing(exercise, 1, false, 0),
+                _ => standing(exercise, 0, false, 0),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn half_way_through() {
+        let workshop = workshop();
+        let standings = half_way(&workshop);
+        insta::assert_snapshot!(at_all_widths(|sheet| {
+            home(&standings, sheet) + "\n" + &list(&standings, sheet)
+        }));
+    }
+
+    #[test]
+    fn at_the_beginning_and_at_the_end() {
+        let workshop = workshop();
+        let fresh = workshop
+            .exercises
+            .iter()
+            .map(|one| standing(one, 0, false, 0));
+        let fresh: Vec<_> = fresh.collect();
+        let done = workshop
+            .exercises
+            .iter()
+            .map(|one| standing(one, 2, true, 20));
+        let done: Vec<_> = done.collect();
+        insta::assert_snapshot!(at_all_widths(|sheet| {
+            home(&fresh, sheet) + "\n" + &home(&done, sheet)
+        }));
+    }
 }
