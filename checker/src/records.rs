@@ -369,6 +369,19 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_written_leaves_what_was_there() {
+        let (_root, records) = records(2);
+        let aside = records.folder.join(format!("{FILE}.new"));
+        fs::create_dir(&aside).expect("a folder in the way");
+        let error = records.add(&hint(2)).expect_err("it cannot be written");
+        assert!(format!("{error:#}").contains("cannot write"), "{error:#}");
+        assert_eq!(records.read().records, [hint(0), hint(1)]);
+        fs::remove_dir(&aside).expect("it is still there");
+        records.add(&hint(2)).expect("it is written");
+        assert_eq!(records.read().records.len(), 3);
+    }
+
+    #[test]
     fn whoever_keeps_the_lock_for_long_is_named() {
         let (_root, records) = records(1);
         let _held = records.lock().expect("a lock");

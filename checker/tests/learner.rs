@@ -93,7 +93,7 @@ fn other_programs_and_those_that_shall_not_count_are_not_attempts() {
             .stdout
             .is_empty()
     );
-    let program = target().join("debug/others-ex01");
+    let program = target().join(format!("debug/others-ex01{}", std::env::consts::EXE_SUFFIX));
     let program = program.to_str().expect("UTF-8");
     assert!(
         !run(&mini, &["verify", "ex01", "--exec", program])

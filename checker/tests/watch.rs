@@ -336,6 +336,25 @@ fn without_a_terminal_there_are_plain_lines() {
     assert_eq!(checker.wait().expect("it ends").code(), Some(130));
 }
 
+#[test]
+fn a_closed_pipe_ends_it_quietly() {
+    let mini = Mini::new("pipe");
+    mini.write(
+        "exercises/ex01-weather-client/src/main.rs",
+        "fn main() { wrong }\n",
+    );
+    let mut checker = mini
+        .checker(&["watch"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(checker.stdout.take());
+    let output = checker.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), said.as_ref()), (Some(0), ""));
+}
+
 fn is_alive(pid: u32) -> bool {
     Command::new("kill")
         .args(["-0", &pid.to_string()])

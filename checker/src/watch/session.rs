@@ -4,11 +4,12 @@ use std::io::Write as _;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use crate::diagnosis::Diagnosis;
 use crate::hint::{self, Wanted};
 use crate::interrupt;
 use crate::records::Records;
 use crate::render::{self, Sheet};
-use crate::report::{Report, Verdict};
+use crate::report::{Outcome, Report, Verdict};
 use crate::standing;
 use crate::workshop::{Exercise, Workshop};
 
@@ -103,6 +104,12 @@ impl<'a> Session<'a> {
         let (width, height) = self.screen.size();
         let text = match &self.view {
             View::Verdict => match &self.latest {
+                Some(report) if self.does_not_compile() => {
+                    // What was not reached would only stand before the error.
+                    let mut short = report.clone();
+                    short.findings.retain(|f| f.outcome != Outcome::NotReached);
+                    render::human(&short, &sheet)
+                }
                 Some(report) => render::human(report, &sheet),
                 None => self.opening(),
             },
@@ -127,7 +134,7 @@ impl<'a> Session<'a> {
         let footer: Vec<_> = footer.into_iter().map(letters).collect();
         let picture = Frame {
             text: &text,
-            pinned: matches!(self.view, View::Verdict),
+            from_end: self.is_seen_from_its_end(),
             footer: &footer,
             scrolled: self.scrolled,
             width,
@@ -139,6 +146,17 @@ impl<'a> Session<'a> {
         self.scrolled = self.scrolled.min(picture.furthest);
         self.screen.draw(picture.rows)?;
         Ok(())
+    }
+
+    /// What is to be done stands at the end of a verdict. What a compiler says
+    /// begins with what matters most.
+    fn is_seen_from_its_end(&self) -> bool {
+        matches!(self.view, View::Verdict) && !self.does_not_compile()
+    }
+
+    fn does_not_compile(&self) -> bool {
+        let leading = self.latest.as_ref().and_then(Report::leading);
+        leading.and_then(|finding| finding.diagnosis) == Some(Diagnosis::NotCompiling)
     }
 
     fn opening(&self) -> String {
@@ -208,8 +226,7 @@ impl<'a> Session<'a> {
             return self.control(key.code);
         }
         let page = self.screen.size().1.saturating_sub(8).max(1);
-        // A verdict is seen from its end, everything else from its start.
-        let up_is_further = matches!(self.view, View::Verdict);
+        let up_is_further = self.is_seen_from_its_end();
         match key.code {
             KeyCode::Char('q') => return Ok(Order::Quit(0)),
             KeyCode::Char('r') => return Ok(Order::Again),
