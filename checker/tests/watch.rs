@@ -251,6 +251,24 @@ fn a_save_ends_the_build_in_flight_with_all_that_it_has_started() {
     save(&mini, &format!("{exercise}/src/main.rs"), "fn main() {}");
     terminal.shows(&["FAIL ex02 · exited"]);
 
+    // All exercises are, as after a checkout of another branch.
+    let exercises = mini.root.join("exercises");
+    let gone = mini.root.join("gone");
+    fs::rename(&exercises, &gone).expect("it is renamed");
+    let copied = Command::new("cp")
+        .arg("-r")
+        .args([&gone, &exercises])
+        .status();
+    assert!(copied.expect("cp runs").success());
+    save(
+        &mini,
+        &format!("{exercise}/src/main.rs"),
+        &answer("ex02-parallel"),
+    );
+    terminal.shows(&["PASS ex02"]);
+    save(&mini, &format!("{exercise}/src/main.rs"), "fn main() {}");
+    terminal.shows(&["FAIL ex02 · exited"]);
+
     terminal.press("\u{3}");
     assert_eq!(terminal.ends(&fresh_modes()), 130);
 }
