@@ -5,6 +5,7 @@
 //! ```
 
 mod changes;
+mod footer;
 mod frame;
 mod plain;
 mod saves;

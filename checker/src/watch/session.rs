@@ -13,11 +13,10 @@ use crate::report::{Outcome, Report, Verdict};
 use crate::standing;
 use crate::workshop::{Exercise, Workshop};
 
+use super::footer::Footer;
 use super::frame::Frame;
 use super::screen::Screen;
 use super::{Event, Look, Order, Show, changes};
-
-const KEYS: &str = "h hint · r rerun · n next · l list · ? help · q quit";
 
 const HELP: &str = "\
 checker watch
@@ -165,52 +164,21 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// What happens now, what changed, and the keys.
     fn footer(&self) -> Vec<String> {
-        let mut rows = vec![String::new(), self.status()];
-        if !self.running
-            && matches!(self.view, View::Verdict)
-            && let Some(changes) = &self.changes
-        {
-            const SHOWN: usize = 4;
-            rows.extend(changes.iter().take(SHOWN).map(|line| format!("  {line}")));
-            match changes.len() {
-                0 => rows.push("  nothing changed since the last run".to_owned()),
-                n if n > SHOWN => rows.push(format!("  and {} more changes", n - SHOWN)),
-                _ => {}
-            }
+        let verdict = self.latest.as_ref().map(Report::verdict);
+        let is_over = !self.running && verdict == Some(Verdict::Pass);
+        Footer {
+            waiting: self.running.then_some(self.waiting.as_str()),
+            notice: self.notice.as_deref(),
+            exercise: self.exercise,
+            verdict,
+            next: is_over.then(|| self.next()).flatten(),
+            changes: match self.view {
+                View::Verdict => self.changes.as_deref(),
+                _ => None,
+            },
         }
-        rows.push(format!("\u{1b}[2m{KEYS}\u{1b}[0m"));
-        rows
-    }
-
-    fn status(&self) -> String {
-        let bold = |text: &str| format!("\u{1b}[1m{text}\u{1b}[0m");
-        if self.running {
-            let waiting = if self.waiting.is_empty() {
-                "running …"
-            } else {
-                &self.waiting
-            };
-            return bold(waiting);
-        }
-        if let Some(notice) = &self.notice {
-            return bold(notice);
-        }
-        let (Some(exercise), Some(report)) = (self.exercise, &self.latest) else {
-            return String::new();
-        };
-        match (report.verdict(), self.next()) {
-            (Verdict::Pass, Some(next)) => bold(&format!(
-                "{} passed. n goes on to {} · {}",
-                exercise.id, next.id, next.title
-            )),
-            (Verdict::Pass, None) => bold(&format!(
-                "{} passed, and so has every other exercise.",
-                exercise.id
-            )),
-            _ => format!("waiting for a save in exercises/{}", exercise.folder_name()),
-        }
+        .rows()
     }
 
     fn next(&self) -> Option<&'a Exercise> {
