@@ -106,7 +106,16 @@ impl Terminal {
 
     /// Waits until it ends; its exit code. The terminal has to be as it was.
     fn ends(mut self, modes: &str) -> u32 {
-        let code = self.checker.wait().expect("it ends").exit_code();
+        let began = Instant::now();
+        let code = loop {
+            if let Some(status) = self.checker.try_wait().expect("it can be waited for") {
+                break status.exit_code();
+            }
+            let waited = self.output.recv_timeout(Duration::from_millis(20));
+            self.screen.process(&waited.unwrap_or_default());
+            let text = self.text();
+            assert!(began.elapsed() < PATIENCE, "it does not end:\n{text}");
+        };
         while let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(200)) {
             self.screen.process(&bytes);
         }
@@ -132,6 +141,12 @@ impl Terminal {
             .status()
             .expect("kill runs");
         assert!(sent.success());
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.checker.kill(); // only a test that failed leaves one behind
     }
 }
 
