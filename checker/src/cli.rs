@@ -10,7 +10,11 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::author;
+use crate::book;
 use crate::compare;
+use crate::doctor;
+use crate::draw;
+use crate::explain;
 use crate::hint::{self, Wanted};
 use crate::home;
 use crate::interrupt;
@@ -18,6 +22,7 @@ use crate::progress::Progress;
 use crate::records;
 use crate::render::{self, Sheet};
 use crate::report::{Report, Verdict};
+use crate::reports::{self, Destination, Form};
 use crate::reset;
 use crate::solution;
 use crate::verify::{self, Program};
@@ -57,13 +62,32 @@ enum Colour {
 enum Format {
     Human,
     Json,
+    Junit,
+    Html,
+    #[value(alias = "md")]
+    Markdown,
+    Gradescope,
+}
+
+impl Format {
+    /// What that is among the forms of reports; `None` for the terminal's own.
+    const fn form(self) -> Option<Form> {
+        match self {
+            Self::Human => None,
+            Self::Json => Some(Form::Json),
+            Self::Junit => Some(Form::Junit),
+            Self::Html => Some(Form::Html),
+            Self::Markdown => Some(Form::Markdown),
+            Self::Gradescope => Some(Form::Gradescope),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Build a program, run it between mock services, and say what it does
     #[command(
-        after_help = "Examples:\n  checker verify ex02\n  checker verify 2 --solution\n  checker verify ex02 --exec 'python3 my_app.py'\n  checker verify --all --format json"
+        after_help = "Examples:\n  checker verify ex02\n  checker verify 2 --solution\n  checker verify ex02 --exec 'python3 my_app.py'\n  checker verify --all --format json\n  checker verify ex02 --report report.html --report junit.xml"
     )]
     Verify(Verify),
     /// All exercises: how far you are, how quick your answers are, how long it took
@@ -96,6 +120,27 @@ enum Command {
         /// `ex02`, `2`, or an unambiguous part of its name
         exercise: String,
     },
+    /// What a diagnosis means, and how to mend it; without one: all of them
+    #[command(after_help = "Examples:\n  checker explain\n  checker explain sequential")]
+    Explain {
+        /// The name of a diagnosis, as a verdict gives it
+        #[arg(value_name = "CODE")]
+        diagnosis: Option<String>,
+    },
+    /// What this machine has and lacks for the workshop, and what mends it
+    #[command(
+        after_help = "Examples:\n  checker doctor\n  checker doctor --offline-ready\n  checker doctor --format json"
+    )]
+    Doctor(doctor::Options),
+    /// Read the book, with your own verdicts on its pages
+    #[command(after_help = "Example:\n  checker book --port 3000 --no-open")]
+    Book(book::Options),
+    /// Draw a timeline of a report that was written as JSON
+    #[command(
+        hide = true,
+        after_help = "Example:\n  checker verify ex02 --format json | checker draw - --svg > ex02.svg"
+    )]
+    Draw(draw::Options),
     /// For authors of the course: prove that it holds what it promises
     #[command(subcommand)]
     Author(author::Command),
@@ -124,6 +169,10 @@ struct Verify {
     /// How to answer
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
+    /// Write a report as well; its name says the form: .json, .xml (JUnit),
+    /// .html, .md, results.json (Gradescope), or FORM:FILE. May be repeated
+    #[arg(long, value_name = "FILE")]
+    report: Vec<Destination>,
     /// Say where the time went
     #[arg(long)]
     timings: bool,
@@ -186,7 +235,17 @@ fn at_once(cli: &Cli) -> Option<anyhow::Result<u8>> {
         print(&text, cli.color)?;
         Ok(0)
     };
+    let told = |text: anyhow::Result<String>| {
+        print(&text?, cli.color)?;
+        Ok(0)
+    };
     Some(match &cli.command {
+        // Needs no workshop: a verdict may be read anywhere.
+        Some(Command::Explain { diagnosis }) => told(explain::explain(
+            diagnosis.as_deref(),
+            &sheet(cli.color, false),
+        )),
+        Some(Command::Draw(options)) => told(draw::run(options, sheet(cli.color, false))),
         None => answer(&|workshop, sheet| Ok(home::home(workshop, sheet))),
         Some(Command::List) => answer(&|workshop, sheet| Ok(home::list(workshop, sheet))),
         Some(Command::Hint {
@@ -218,15 +277,19 @@ fn at_once(cli: &Cli) -> Option<anyhow::Result<u8>> {
 /// The text, and what is to be said beside it.
 type Answer<'a> = &'a dyn Fn(&Workshop, &Sheet) -> anyhow::Result<(String, Option<String>)>;
 
-/// The workshop that the learner is in, or names.
-fn here(cli: &Cli) -> anyhow::Result<Workshop> {
-    let here = match &cli.workshop {
+/// The folder that the learner is in, or names.
+fn folder(cli: &Cli) -> anyhow::Result<PathBuf> {
+    match &cli.workshop {
         Some(folder) => folder
             .canonicalize()
-            .with_context(|| format!("there is no folder {}", folder.display()))?,
-        None => std::env::current_dir().context("the folder you are in is gone")?,
-    };
-    Workshop::find(&here)
+            .with_context(|| format!("there is no folder {}", folder.display())),
+        None => std::env::current_dir().context("the folder you are in is gone"),
+    }
+}
+
+/// The workshop around that folder.
+fn here(cli: &Cli) -> anyhow::Result<Workshop> {
+    Workshop::find(&folder(cli)?)
 }
 
 /// Says what went wrong beside the matter; that never changes an exit code.
@@ -245,16 +308,22 @@ async fn run(cli: &Cli) -> anyhow::Result<u8> {
 }
 
 async fn obey(cli: &Cli) -> anyhow::Result<u8> {
-    let workshop = here(cli)?;
     let colour = cli.color;
     let Some(command) = &cli.command else {
         return Ok(0);
     };
+    if let Command::Doctor(options) = command {
+        // Where there is no workshop, that is one of the things to tell.
+        let checkup = doctor::run(options, &folder(cli)?).await;
+        let text = match options.format {
+            doctor::Format::Human => render::checkup::draw(&checkup, &sheet(colour, false)),
+            doctor::Format::Json => checkup.json()?,
+        };
+        print(&text, colour)?;
+        return Ok(checkup.exit_code());
+    }
+    let workshop = here(cli)?;
     match command {
-        // `at_once` has answered these.
-        Command::List | Command::Hint { .. } | Command::Solution(_) | Command::Reset { .. } => {
-            Ok(0)
-        }
         Command::Verify(options) => run_verify(&workshop, options, colour).await,
         Command::Compare(options) => {
             let drawn = compare::run(&workshop, options, sheet(colour, false)).await?;
@@ -268,10 +337,16 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
             };
             watch::run(&workshop, options, &keeper()?, look).await
         }
+        Command::Book(options) => {
+            let say = |text: &str| print(text, colour);
+            book::run(&workshop, options, &keeper()?, &say).await
+        }
         Command::Author(command) => {
             let say = |text: &str| print(text, colour);
             author::run(&workshop, command, &keeper()?, &say).await
         }
+        // `at_once` has answered the others.
+        _ => Ok(0),
     }
 }
 
@@ -289,6 +364,7 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
         Some(wanted) => vec![workshop.exercise(wanted)?],
         None => workshop.exercises.iter().collect(),
     };
+    options.report.iter().try_for_each(Destination::check)?;
     let progress = Progress::on_stderr();
     let sheet = sheet(colour, options.timings);
     let work = async {
@@ -316,18 +392,21 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
     if matches!(program, Program::Exercise | Program::Bonus) && !options.no_record {
         warn(records::remember(&workshop.root, &reports));
     }
-    let text = match options.format {
-        Format::Human => reports
+    let text = match options.format.form() {
+        None => reports
             .iter()
             .map(|report| render::human(report, &sheet))
             .collect::<Vec<_>>()
             .join("\n"),
-        Format::Json if options.all => render::json_of(&reports)?,
-        Format::Json => reports
-            .first()
-            .map_or_else(|| Ok(String::new()), render::json)?,
+        Some(form) => reports::write(form, &reports, options.all)?,
     };
     print(&text, colour)?;
+    if let Some(warning) = reports::step_summary(&reports) {
+        let _ = writeln!(std::io::stderr(), "warning: {warning}");
+    }
+    for to in &options.report {
+        to.save(&reports, options.all)?;
+    }
     Ok(exit_code(&reports))
 }
 

@@ -8,10 +8,12 @@
 //! - [`workshop`]: the checkout and its exercises; [`compile`]: cargo.
 //! - [`run`], [`stage`], [`program`], [`client`], [`probe`]: everything with effects.
 //! - [`observation`], [`judge`], [`exercises`], [`source`]: what follows from it.
-//! - [`report`], [`diagnosis`]: what is said about it.
+//! - [`report`], [`diagnosis`], [`explain`]: what is said about it; [`render`], [`reports`]: its forms.
 //! - [`record`], [`records`], [`standing`]: what is remembered of a learner's way.
+//! - [`book`]: the book, served with verdicts on its pages.
 
 pub mod author;
+pub mod book;
 pub mod cli;
 pub mod client;
 pub mod compare;
@@ -19,8 +21,11 @@ pub mod compile;
 pub mod contract;
 pub mod critical_path;
 pub mod diagnosis;
+pub mod doctor;
+pub mod draw;
 pub mod embedded;
 pub mod exercises;
+pub mod explain;
 pub mod hint;
 pub mod home;
 pub mod interrupt;
@@ -33,6 +38,7 @@ pub mod record;
 pub mod records;
 pub mod render;
 pub mod report;
+pub mod reports;
 pub mod reset;
 pub mod run;
 pub mod solution;

@@ -27,6 +27,7 @@
 //! not hold.
 
 mod captured;
+mod contained;
 mod environment;
 mod exit;
 pub mod keeper;
@@ -55,6 +56,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 pub use captured::Captured;
+pub use contained::{Contained, contained};
 pub use exit::Exit;
 pub use orphans::{adopt_orphans, hide_memory};
 pub use panic::Panic;
@@ -262,6 +264,24 @@ impl Watcher {
     pub fn activity(self) -> Option<Activity> {
         sight::activity(self.root?)
     }
+}
+
+/// What every learner's program finds in its environment beside the contract's
+/// variables and its own folders.
+pub fn environment() -> Vec<(String, String)> {
+    environment::inherited()
+        .into_iter()
+        .map(|(name, value)| {
+            let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
+            (text(name), text(value))
+        })
+        .collect()
+}
+
+/// The process that listens on a port of this machine, and its name. `None` where
+/// there is none, or the system does not say.
+pub fn holder(port: u16) -> Option<(u32, String)> {
+    sight::holder(port)
 }
 
 /// What is known of a program once all of it has ended.

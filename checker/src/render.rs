@@ -5,6 +5,7 @@
 
 mod axis;
 mod canvas;
+pub mod checkup;
 mod clean;
 pub mod compare;
 mod difference;
@@ -12,13 +13,15 @@ mod glyphs;
 mod hint;
 mod human;
 mod lanes;
+pub mod page;
 mod prose;
 mod rows;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 pub mod standings;
 mod story;
 mod style;
+pub mod svg;
 pub mod timeline;
 
 use std::time::Duration;
@@ -28,7 +31,7 @@ pub use difference::difference;
 pub use hint::hint;
 pub use human::human;
 
-use crate::report::{Report, words};
+use crate::report::{Report, Timeline, words};
 
 /// What is drawn on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +76,13 @@ pub fn opening(title: &str, build: Duration) -> String {
     } else {
         format!("{title}, built in {}\n", words(build))
     }
+}
+
+/// A timeline in sentences, in order of time, each with its time. What `evidence`
+/// names is never folded.
+pub fn sentences(timeline: &Timeline, evidence: &[u32]) -> Vec<(String, String)> {
+    let rows = rows::arrange(timeline, evidence, timeline::ROWS);
+    story::sentences(timeline, &rows)
 }
 
 /// A report for programs, as `schema/report-v1.schema.json` has it.

@@ -148,6 +148,51 @@ impl Report {
             .min_by_key(|f| f.diagnosis.unwrap_or(Diagnosis::ConnectionPerCall))
     }
 
+    /// The finding to tell of: the leading one, or else the first that could not
+    /// be decided.
+    pub fn told(&self) -> Option<&Finding> {
+        self.leading().or_else(|| {
+            self.findings
+                .iter()
+                .find(|f| f.outcome == Outcome::Inconclusive)
+        })
+    }
+
+    /// What to say beside the verdict, in one line.
+    pub fn headline(&self) -> String {
+        match self.leading().and_then(|finding| finding.diagnosis) {
+            Some(diagnosis) => format!("{diagnosis}: {}", diagnosis.headline()),
+            None if self.verdict() == Verdict::Inconclusive => {
+                "this machine was too busy to judge; nothing is held against you".to_owned()
+            }
+            None => "every check was kept".to_owned(),
+        }
+    }
+
+    /// The timeline that belongs to what is told, with the evidence in it; on a
+    /// pass the one in which most waits at once.
+    pub fn drawn(&self) -> Option<(&Timeline, &[u32])> {
+        let Some(finding) = self.told() else {
+            let timeline = ["overlap", "together", "slow", "fresh"]
+                .iter()
+                .find_map(|check| self.timeline(&format!("{}/{check}", self.exercise)))?;
+            return Some((timeline, &[]));
+        };
+        let holds_evidence = |timeline: &&Timeline| {
+            finding
+                .evidence
+                .iter()
+                .any(|id| timeline.exchanges.iter().any(|x| x.id == *id))
+        };
+        // By its evidence first: it need not lie in the check's own timeline.
+        let timeline = self
+            .timeline(&finding.check)
+            .filter(holds_evidence)
+            .or_else(|| self.timelines.iter().find(holds_evidence))
+            .or_else(|| self.timeline(&finding.check))?;
+        (!timeline.exchanges.is_empty()).then_some((timeline, finding.evidence.as_slice()))
+    }
+
     /// The timeline of a check's probe.
     pub fn timeline(&self, check: &str) -> Option<&Timeline> {
         self.timelines.iter().find(|t| t.probe == check)

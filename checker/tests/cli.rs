@@ -15,6 +15,7 @@ fn checker(arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .current_dir(root())
+        .env_remove("GITHUB_STEP_SUMMARY")
         .stdin(Stdio::null());
     command
 }

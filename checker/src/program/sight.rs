@@ -30,9 +30,9 @@ pub struct Figures {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use elsewhere::{activity, event_loop, figures, listens_on, sockets};
+pub(super) use elsewhere::{activity, event_loop, figures, holder, listens_on, sockets};
 #[cfg(target_os = "linux")]
-pub(super) use linux::{activity, event_loop, figures, listens_on, sockets};
+pub(super) use linux::{activity, event_loop, figures, holder, listens_on, sockets};
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -167,6 +167,37 @@ mod linux {
         )
     }
 
+    /// Who listens on a port, by its number and its name.
+    pub(in crate::program) fn holder(port: u16) -> Option<(u32, String)> {
+        let mut inodes = HashSet::new();
+        for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+            let rows = fs::read_to_string(table).unwrap_or_default();
+            for (state, place, inode) in rows.lines().filter_map(socket) {
+                if state == LISTEN && address(&place).is_some_and(|at| at.port() == port) {
+                    inodes.insert(format!("socket:[{inode}]"));
+                }
+            }
+        }
+        let processes = fs::read_dir("/proc").ok()?.flatten();
+        processes
+            .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+            .find(|pid| {
+                let held = fs::read_dir(format!("/proc/{pid}/fd"));
+                let links = held.into_iter().flatten().flatten();
+                links
+                    .filter_map(|link| fs::read_link(link.path()).ok())
+                    .any(|target| {
+                        target
+                            .to_str()
+                            .is_some_and(|target| inodes.contains(target))
+                    })
+            })
+            .map(|pid| {
+                let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+                (pid, name.trim().to_owned())
+            })
+    }
+
     /// State, local address and inode of a row of `/proc/net/tcp`.
     fn socket(row: &str) -> Option<(String, String, String)> {
         let mut fields = row.split_ascii_whitespace();
@@ -231,6 +262,13 @@ mod elsewhere {
 
     pub(in crate::program) fn sockets(_root: u32) -> Option<usize> {
         None
+    }
+
+    /// Who listens on a port, by its number and its name.
+    pub(in crate::program) fn holder(port: u16) -> Option<(u32, String)> {
+        let all = listeners::get_all().ok()?;
+        let one = all.into_iter().find(|l| l.socket.port() == port)?;
+        Some((one.process.pid, one.process.name))
     }
 
     /// Where the learner's process itself listens.

@@ -113,3 +113,27 @@ pub(super) fn wait_for_any() -> io::Result<Option<(u32, ExitStatus)>> {
         }
     }
 }
+
+/// Whether the kernel has descriptors for processes.
+#[cfg(target_os = "linux")]
+pub(super) fn has_pidfd() -> bool {
+    // SAFETY: two integers are passed; the descriptor, if there is one, is ours.
+    unsafe {
+        let descriptor = libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0);
+        let Ok(descriptor) = libc::c_int::try_from(descriptor) else {
+            return false;
+        };
+        descriptor >= 0 && libc::close(descriptor) == 0
+    }
+}
+
+/// The version of Landlock that the kernel speaks, where it does.
+#[cfg(target_os = "linux")]
+pub(super) fn landlock() -> Option<i64> {
+    const VERSION: libc::c_uint = 1; // LANDLOCK_CREATE_RULESET_VERSION
+    let nothing = std::ptr::null::<libc::c_void>();
+    // SAFETY: asked for its version, it takes no memory and makes nothing.
+    let version =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, nothing, 0_usize, VERSION) };
+    (version > 0).then_some(version)
+}

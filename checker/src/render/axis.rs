@@ -142,28 +142,33 @@ impl Axis {
         }
     }
 
-    /// The ticks, 1, 2 or 5 × 10ⁿ apart, as close as their numbers allow.
     fn ticks(&self, unit: Unit) -> Vec<Tick> {
-        let steps = (0..19).flat_map(|n| [1, 2, 5].map(|k| k * 10_u128.pow(n)));
-        for step in steps {
-            let decimals = unit.decimals(step);
-            let widest = unit.number(self.length, decimals).len();
-            // Each number starts at its tick and needs air before the next one.
-            let columns = step * (self.columns as u128 - 1) / self.length;
-            if step <= self.length && columns >= widest as u128 + 4 {
-                return (0..=self.length / step)
-                    .map(|i| Tick {
-                        column: self.after(i * step),
-                        number: unit.number(i * step, decimals),
-                    })
-                    .collect();
-            }
-        }
-        vec![Tick {
-            column: self.left,
-            number: unit.number(0, 0),
-        }]
+        ticks(self.length, self.columns, unit)
+            .into_iter()
+            .map(|(micros, number)| Tick {
+                column: self.after(micros),
+                number,
+            })
+            .collect()
     }
+}
+
+/// Where numbers stand on `length` microseconds, and the numbers: 1, 2 or
+/// 5 × 10ⁿ apart, as close as they may be where the length has so many columns.
+pub(super) fn ticks(length: u128, columns: usize, unit: Unit) -> Vec<(u128, String)> {
+    let steps = (0..19).flat_map(|n| [1, 2, 5].map(|k| k * 10_u128.pow(n)));
+    for step in steps {
+        let decimals = unit.decimals(step);
+        let widest = unit.number(length, decimals).len();
+        // Each number starts at its tick and needs air before the next one.
+        let apart = step * (columns as u128 - 1) / length;
+        if step <= length && apart >= widest as u128 + 4 {
+            return (0..=length / step)
+                .map(|i| (i * step, unit.number(i * step, decimals)))
+                .collect();
+        }
+    }
+    vec![(0, unit.number(0, 0))]
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ fn hides(c: char) -> bool {
         | '\u{2028}'..='\u{202e}'                 // separators, embeddings, overrides
         | '\u{2060}'..='\u{206f}'                 // joiners, isolates, old shaping
         | '\u{fe00}'..='\u{fe0d}' | '\u{feff}'
-        | '\u{fff0}'..='\u{fffb}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}'
         | '\u{1d173}'..='\u{1d17a}'
         | '\u{e0000}'..='\u{e0fff}'               // tags, more selectors
     )

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anstyle::Style;
 
 use crate::diagnosis::Diagnosis;
-use crate::report::{Finding, Outcome, Report, Timeline, Verdict, words};
+use crate::report::{Finding, Outcome, Report, Verdict, words};
 
 use super::Sheet;
 use super::canvas::{Canvas, Column};
@@ -28,13 +28,8 @@ pub fn human(report: &Report, sheet: &Sheet) -> String {
     let mut canvas = Canvas::new(sheet);
     headline(&mut canvas, report);
     checks(&mut canvas, report, sheet.plain);
-    let told = report.leading().or_else(|| {
-        report
-            .findings
-            .iter()
-            .find(|f| f.outcome == Outcome::Inconclusive)
-    });
-    if let Some((timeline, evidence)) = drawn(report, told) {
+    let told = report.told();
+    if let Some((timeline, evidence)) = report.drawn() {
         canvas.paragraph();
         canvas.line();
         canvas.put_wrapped(
@@ -70,13 +65,7 @@ fn headline(canvas: &mut Canvas, report: &Report) {
         "exercise" => report.exercise.clone(),
         other => format!("{} {dot} {}", report.exercise, clean(other)),
     };
-    let said = match report.leading().and_then(|finding| finding.diagnosis) {
-        Some(diagnosis) => format!("{what} {dot} {diagnosis}: {}", diagnosis.headline()),
-        None if report.verdict() == Verdict::Inconclusive => {
-            format!("{what} {dot} this machine was too busy to judge; nothing is held against you")
-        }
-        None => format!("{what} {dot} every check was kept"),
-    };
+    let said = format!("{what} {dot} {}", report.headline());
     let said = canvas.glyphs.text(&said);
     canvas.put_wrapped(at, &said, STRONG);
 }
@@ -126,34 +115,6 @@ fn checks(canvas: &mut Canvas, report: &Report, plain: bool) {
     }
 }
 
-/// The timeline that belongs to what is said; on a pass the one in which most
-/// waits at once.
-fn drawn<'a>(report: &'a Report, told: Option<&'a Finding>) -> Option<(&'a Timeline, &'a [u32])> {
-    match told {
-        Some(finding) => {
-            let holds_evidence = |timeline: &&Timeline| {
-                finding
-                    .evidence
-                    .iter()
-                    .any(|id| timeline.exchanges.iter().any(|x| x.id == *id))
-            };
-            // By its evidence first: it need not lie in the check's own timeline.
-            let timeline = report
-                .timeline(&finding.check)
-                .filter(holds_evidence)
-                .or_else(|| report.timelines.iter().find(holds_evidence))
-                .or_else(|| report.timeline(&finding.check))?;
-            (!timeline.exchanges.is_empty()).then_some((timeline, finding.evidence.as_slice()))
-        }
-        None => {
-            let timeline = ["overlap", "together", "slow", "fresh"]
-                .iter()
-                .find_map(|check| report.timeline(&format!("{}/{check}", report.exercise)))?;
-            Some((timeline, &[]))
-        }
-    }
-}
-
 fn explain(canvas: &mut Canvas, finding: &Finding) {
     let rows = [
         ("expected", &finding.expected),
@@ -181,6 +142,16 @@ fn explain(canvas: &mut Canvas, finding: &Finding) {
         let text = canvas.glyphs.text(&clean(text));
         canvas.put_wrapped(BESIDE, &text, style);
     }
+    if let (Outcome::Broken, Some(diagnosis)) = (finding.outcome, finding.diagnosis) {
+        more(canvas, diagnosis);
+    }
+}
+
+/// Where a whole page about the mistake is.
+fn more(canvas: &mut Canvas, diagnosis: Diagnosis) {
+    canvas.line();
+    canvas.put(Column(MARGIN), "more", QUIET);
+    canvas.put_wrapped(BESIDE, &format!("checker explain {diagnosis}"), PLAIN);
 }
 
 fn last_words(canvas: &mut Canvas, report: &Report, finding: &Finding) {
@@ -226,9 +197,9 @@ fn advice(canvas: &mut Canvas, report: &Report) {
             canvas.paragraph();
             canvas.line();
             canvas.put(Column(MARGIN), "advice", QUIET);
-            let text = format!("{} ({advice})", finding.next_step);
-            let text = canvas.glyphs.text(&text);
+            let text = canvas.glyphs.text(&finding.next_step);
             canvas.put_wrapped(BESIDE, &text, PLAIN);
+            more(canvas, advice);
         }
     }
 }

@@ -30,7 +30,7 @@ fn exchange(id: u32, service: &str, request: &str, from: f64, to: f64) -> Exchan
 
 /// A WebSocket that is opened early on, and what goes over it: when (in
 /// milliseconds), which way, how many.
-pub(super) fn lane(id: u32, service: &str, target: &str, frames: &[(f64, Way, u32)]) -> Exchange {
+pub(crate) fn lane(id: u32, service: &str, target: &str, frames: &[(f64, Way, u32)]) -> Exchange {
     let from = f64::from(id) * 0.5;
     Exchange {
         connection: id,
@@ -50,7 +50,7 @@ pub(super) fn lane(id: u32, service: &str, target: &str, frames: &[(f64, Way, u3
 }
 
 /// Fifty clients; the first reads nothing, and the others in its room get no more.
-pub(super) fn stalled_timeline() -> Timeline {
+pub(crate) fn stalled_timeline() -> Timeline {
     let target = |room: &str, name: &str| format!("/ws?room={room}&name={name}");
     let burst = |n: u32| 40.0 + 6.0 * f64::from(n);
     let heard: Vec<_> = (0..14)
@@ -94,7 +94,7 @@ pub(super) fn stalled_timeline() -> Timeline {
 
 /// Three browsers, and a connection to the parent for each of them; the parent
 /// ends the last of them, and refuses the next.
-pub(super) fn parents_timeline() -> Timeline {
+pub(crate) fn parents_timeline() -> Timeline {
     let mut lanes: Vec<_> = (1..=3)
         .flat_map(|n| {
             [
@@ -136,7 +136,7 @@ fn timeline(probe: &str, title: &str, exchanges: Vec<Exchange>) -> Timeline {
     }
 }
 
-pub(super) fn sequential_timeline() -> Timeline {
+pub(crate) fn sequential_timeline() -> Timeline {
     Timeline {
         gap: Some(Gap {
             from: Moment::from_micros(1_400),
@@ -156,7 +156,7 @@ pub(super) fn sequential_timeline() -> Timeline {
     }
 }
 
-pub(super) fn parallel_timeline() -> Timeline {
+pub(crate) fn parallel_timeline() -> Timeline {
     timeline(
         "ex02/overlap",
         "one client; neither answer is given until both have been asked",
@@ -169,7 +169,7 @@ pub(super) fn parallel_timeline() -> Timeline {
 }
 
 /// Ten requests under way together, then a pair of calls for each.
-pub(super) fn ten_clients_timeline() -> Timeline {
+pub(crate) fn ten_clients_timeline() -> Timeline {
     let mut exchanges: Vec<_> = (1..=10)
         .map(|id| {
             exchange(
@@ -196,7 +196,7 @@ pub(super) fn ten_clients_timeline() -> Timeline {
     timeline("ex02/together", "ten clients at once", exchanges)
 }
 
-pub(super) fn endings_timeline() -> Timeline {
+pub(crate) fn endings_timeline() -> Timeline {
     let mut all = timeline(
         "ex02/failure",
         "every way to end",
@@ -217,7 +217,7 @@ pub(super) fn endings_timeline() -> Timeline {
     all
 }
 
-pub(super) fn random_timeline(seed: u64) -> Timeline {
+pub(crate) fn random_timeline(seed: u64) -> Timeline {
     let mut drawn = fastrand::Rng::with_seed(seed);
     let scale = 10_f64.powi(drawn.i32(-2..4));
     let exchanges = (1..=drawn.u32(1..40))
@@ -321,7 +321,7 @@ fn report(findings: Vec<Finding>, timelines: Vec<Timeline>) -> Report {
     }
 }
 
-pub(super) fn sequential() -> Report {
+pub(crate) fn sequential() -> Report {
     report(
         vec![
             finding("ex02/ready", "it builds, starts and answers /healthz", Outcome::Kept),
@@ -343,7 +343,7 @@ pub(super) fn sequential() -> Report {
     )
 }
 
-pub(super) fn passed() -> Report {
+pub(crate) fn passed() -> Report {
     report(
         vec![
             finding("ex02/ready", "it builds, starts and answers /healthz", Outcome::Kept),
@@ -358,7 +358,7 @@ pub(super) fn passed() -> Report {
     )
 }
 
-pub(super) fn inconclusive() -> Report {
+pub(crate) fn inconclusive() -> Report {
     report(
         vec![
             finding(
@@ -381,7 +381,7 @@ pub(super) fn inconclusive() -> Report {
     )
 }
 
-pub(super) fn crashed() -> Report {
+pub(crate) fn crashed() -> Report {
     Report {
         output: "ex02 listens on http://127.0.0.1:15012\n\nthread 'tokio-rt-worker' (77) panicked at src/main.rs:51:39:\ncalled `Result::unwrap()` on an `Err` value: no JSON\n".to_owned(),
         ..report(
@@ -399,7 +399,7 @@ pub(super) fn crashed() -> Report {
     }
 }
 
-pub(super) fn not_compiling() -> Report {
+pub(crate) fn not_compiling() -> Report {
     report(
         vec![Finding {
             diagnosis: Some(Diagnosis::NotCompiling),
@@ -409,4 +409,15 @@ pub(super) fn not_compiling() -> Report {
         }],
         vec![],
     )
+}
+
+/// Every report of these.
+pub(crate) fn all() -> Vec<Report> {
+    vec![
+        sequential(),
+        passed(),
+        inconclusive(),
+        crashed(),
+        not_compiling(),
+    ]
 }

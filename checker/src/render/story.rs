@@ -28,6 +28,18 @@ struct Event {
     is_gap: bool,
 }
 
+/// The sentences for `rows` and the timeline's gap, each with its time.
+pub(super) fn sentences(timeline: &Timeline, rows: &[Row<'_>]) -> Vec<(String, String)> {
+    let Some((zero, length)) = extent(timeline) else {
+        return vec![];
+    };
+    let unit = Unit::of(length);
+    events(timeline, rows, length)
+        .into_iter()
+        .map(|event| (time(event.at.since(zero), unit), event.told))
+        .collect()
+}
+
 /// Writes the sentences for `rows` and the timeline's gap.
 pub(super) fn tell(canvas: &mut Canvas, timeline: &Timeline, rows: &[Row<'_>]) {
     let Some((zero, length)) = extent(timeline) else {

@@ -21,7 +21,7 @@ use super::story;
 use super::style::{BAD, CALL, GOOD, PLAIN, QUIET, STORY, STRONG, UNSURE};
 
 /// How many rows are drawn before alike ones are folded.
-const ROWS: usize = 12;
+pub(super) const ROWS: usize = 12;
 
 /// Columns left of everything, and between labels and bars.
 const MARGIN: usize = 2;
@@ -338,12 +338,7 @@ pub(super) fn legend(canvas: &mut Canvas, frame: &Frame, tables: &[&[Row<'_>]]) 
     };
     if all().any(|x| is_lane(x)) {
         meanings.push(format!("{} an open WebSocket", glyphs.lane));
-        let ours = all().all(|x| !is_lane(x) || x.service == YOU);
-        let (sent, received) = if ours {
-            ("frames for your server", "frames from it")
-        } else {
-            ("frames sent by whoever opened it", "received by them")
-        };
+        let (sent, received) = ways(all().copied());
         for (way, glyph, meaning) in [
             (Way::Sent, glyphs.sent, sent),
             (Way::Received, glyphs.received, received),
@@ -375,14 +370,7 @@ pub(super) fn legend(canvas: &mut Canvas, frame: &Frame, tables: &[&[Row<'_>]]) 
         if ended.peek().is_none() {
             continue;
         }
-        let meaning = match (ending, ended.all(is_lane)) {
-            (Ending::Left, true) => "whoever opened it closed it",
-            (Ending::Left, false) => "the asker closed the connection",
-            (Ending::Cut, true) => "the other side broke it off",
-            (Ending::Cut, false) => "the answer was broken off",
-            (_, true) => "open to the end of the recording",
-            (_, false) => "not over at the end of the recording",
-        };
+        let meaning = meaning(ending, ended.all(is_lane));
         meanings.push(format!("{} {meaning}", glyphs.ending(ending)));
     }
     let mut at = Column(canvas.width());
@@ -392,6 +380,29 @@ pub(super) fn legend(canvas: &mut Canvas, frame: &Frame, tables: &[&[Row<'_>]]) 
             at = Column(MARGIN);
         }
         at = canvas.put(at, &meaning, QUIET).right(3);
+    }
+}
+
+/// What frames are called that were sent and received over the WebSockets among these.
+pub(super) fn ways<'a>(
+    mut all: impl Iterator<Item = &'a Exchange>,
+) -> (&'static str, &'static str) {
+    if all.all(|x| !is_lane(x) || x.service == YOU) {
+        ("frames for your server", "frames from it")
+    } else {
+        ("frames sent by whoever opened it", "received by them")
+    }
+}
+
+/// What the rarer endings mean.
+pub(super) const fn meaning(ending: Ending, of_lanes: bool) -> &'static str {
+    match (ending, of_lanes) {
+        (Ending::Left, true) => "whoever opened it closed it",
+        (Ending::Left, false) => "the asker closed the connection",
+        (Ending::Cut, true) => "the other side broke it off",
+        (Ending::Cut, false) => "the answer was broken off",
+        (_, true) => "open to the end of the recording",
+        (_, false) => "not over at the end of the recording",
     }
 }
 
@@ -422,7 +433,7 @@ fn ending_style(exchange: &Exchange) -> Style {
 }
 
 /// What stands beside a folded row of WebSockets: what each of them received.
-fn folded_words(glyphs: &Glyphs, alike: &[&Exchange]) -> String {
+pub(super) fn folded_words(glyphs: &Glyphs, alike: &[&Exchange]) -> String {
     let of_all = |way| alike.iter().map(|x| lanes::count(x, way)).sum::<u64>();
     let (way, glyph) = if of_all(Way::Received) > 0 {
         (Way::Received, glyphs.received)
@@ -449,7 +460,7 @@ fn lane_words(glyphs: &Glyphs, row: &Nested<'_>, room: bool) -> String {
 }
 
 /// What stands beside a bar: the status or how else it ended, and the duration.
-fn ending_words(glyphs: &Glyphs, row: &Nested<'_>, durations: bool) -> String {
+pub(super) fn ending_words(glyphs: &Glyphs, row: &Nested<'_>, durations: bool) -> String {
     let exchange = row.exchange;
     if is_lane(exchange) {
         return lane_words(glyphs, row, durations);
