@@ -109,3 +109,31 @@ fn every_link_within_the_book_leads_somewhere() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
     assert!(links > 60, "only {links} links were found");
 }
+
+/// Addresses elsewhere stand in a list, which people look through from time to
+/// time. No test fetches them: it would fail for reasons that are not the book's.
+#[test]
+fn every_link_that_leads_elsewhere_is_listed() {
+    let book = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut links = BTreeSet::new();
+    for page in [book::PAGES, book::diagnoses::PAGES].concat() {
+        for event in Parser::new(&whole(&book.join("src").join(page))) {
+            if let Event::Start(Tag::Link { dest_url, .. }) = event
+                && dest_url.contains("://")
+                && !dest_url.contains("127.0.0.1")
+            {
+                links.insert(format!("{dest_url}\n"));
+            }
+        }
+    }
+    let links: String = links.into_iter().collect();
+    let list = book.join("external-links.txt");
+    if std::env::var_os("UPDATE_LINKS").is_some() {
+        fs::write(&list, &links).expect("the list can be written");
+    }
+    let listed = fs::read_to_string(&list).expect("the list can be read");
+    assert_eq!(
+        listed, links,
+        "open what is new, then UPDATE_LINKS=1 cargo test -p book --test links"
+    );
+}

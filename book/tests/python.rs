@@ -1,4 +1,5 @@
-//! The Python in the book runs.
+//! The Python in the book runs. (What the decks have on their slides stands in
+//! blocks called `py`: it is shown because it does not.)
 //!
 //! Where no Python is installed there is nothing to try, and a notice says so.
 

@@ -10,17 +10,16 @@
 //! what was answered, and how many calls were in flight at most where the
 //! answers were withheld. Milliseconds are no part of it.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod shape;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use mock_services::exchange::Exchange;
 
+use self::shape::Shape;
 use super::Say;
-use crate::client::YOU;
 use crate::compare;
 use crate::progress::Progress;
 use crate::render::compare::{Contender, draw as draw_contenders};
@@ -55,6 +54,9 @@ struct Scene {
     /// Where the number in flight is certain, since answers are withheld there.
     gated: &'static str,
 }
+
+/// How many runs the calmest is taken from.
+const RUNS: usize = 7;
 
 /// The name under which the three versions of ex01 are recorded.
 const COMPARE: &str = "ex01-compare";
@@ -118,7 +120,7 @@ pub async fn run(
             };
             changed += compared(COMPARE, &recorded, now, say).await?;
         } else {
-            let contenders = three_versions(workshop, keeper).await?;
+            let contenders = calmest_versions(workshop, keeper).await?;
             write(&file, &serde_json::to_string_pretty(&contenders)?)?;
             for (name, drawn) in drawings(&contenders) {
                 write(&folder.join(name), &drawn)?;
@@ -130,14 +132,14 @@ pub async fn run(
         let file = folder.join(format!("{}.json", scene.name));
         if options.check {
             let recorded: Report = read(&file)?;
-            let recorded = [Shape::of_report(&recorded, scene)];
+            let recorded = [Shape::of_report(&recorded, scene.gated)];
             let now = || async {
                 let report = play(workshop, scene, keeper).await?;
-                anyhow::Ok(vec![Shape::of_report(&report, scene)])
+                anyhow::Ok(vec![Shape::of_report(&report, scene.gated)])
             };
             changed += compared(scene.name, &recorded, now, say).await?;
         } else {
-            let report = play(workshop, scene, keeper).await?;
+            let report = calmest(workshop, scene, keeper).await?;
             write(&file, &serde_json::to_string_pretty(&report)?)?;
             write(&file.with_extension("txt"), &drawing(&report))?;
             say(&format!("recorded {}\n", scene.name))?;
@@ -153,6 +155,36 @@ async fn three_versions(workshop: &Workshop, keeper: &Path) -> anyhow::Result<Ve
         latency: Duration::from_millis(200),
     };
     compare::contenders(workshop, &options, keeper, &Progress::silent()).await
+}
+
+/// As [`calmest`], by what the three took in all.
+async fn calmest_versions(workshop: &Workshop, keeper: &Path) -> anyhow::Result<Vec<Contender>> {
+    let length = |all: &[Contender]| all.iter().map(|one| one.wall).sum::<Duration>();
+    let mut calmest = three_versions(workshop, keeper).await?;
+    for _ in 1..RUNS {
+        let contenders = three_versions(workshop, keeper).await?;
+        if length(&contenders) < length(&calmest) {
+            calmest = contenders;
+        }
+    }
+    Ok(calmest)
+}
+
+/// The shortest of several runs: what this machine did beside it says nothing
+/// about the program.
+async fn calmest(workshop: &Workshop, scene: &Scene, keeper: &Path) -> anyhow::Result<Report> {
+    let length = |report: &Report| {
+        let span = report.timelines.first().and_then(Timeline::span);
+        span.map(|(start, end)| end.since(start))
+    };
+    let mut calmest = play(workshop, scene, keeper).await?;
+    for _ in 1..RUNS {
+        let report = play(workshop, scene, keeper).await?;
+        if length(&report) < length(&calmest) {
+            calmest = report;
+        }
+    }
+    Ok(calmest)
 }
 
 /// A report that holds the one timeline which the book shows.
@@ -210,88 +242,6 @@ fn plain(styled: &str) -> String {
     format!("{}\n", lines.join("\n").trim_end())
 }
 
-/// What stays the same from run to run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Shape {
-    what: String,
-    /// By service and request: how many there were, and the statuses of their answers.
-    rows: BTreeMap<String, (usize, Vec<u16>)>,
-    /// How many calls were in flight at most at the place that counts.
-    peak: usize,
-    /// Whether it ran on one thread; `None` where that is not told.
-    one_thread: Option<bool>,
-    /// What the timeline points at.
-    gap: Option<String>,
-}
-
-impl Shape {
-    fn of_contender(one: &Contender) -> Self {
-        Self {
-            what: one.name.clone(),
-            peak: one.in_flight_peak,
-            one_thread: one.threads.map(|threads| threads == 1),
-            ..Self::of(&one.timeline, "")
-        }
-    }
-
-    fn of_report(report: &Report, scene: &Scene) -> Self {
-        let diagnosis = report.leading().and_then(|finding| finding.diagnosis);
-        let verdict = format!("{:?}", report.verdict());
-        Self {
-            what: diagnosis.map_or(verdict, |diagnosis| diagnosis.to_string()),
-            ..Self::of(&report.timelines[0], scene.gated)
-        }
-    }
-
-    fn of(timeline: &Timeline, gated: &str) -> Self {
-        let mut rows: BTreeMap<_, (usize, Vec<u16>)> = BTreeMap::new();
-        for one in &timeline.exchanges {
-            let row = rows
-                .entry(format!("{} {}", one.service, one.request))
-                .or_default();
-            row.0 += 1;
-            row.1.extend(one.status);
-            row.1.sort_unstable();
-        }
-        let calls: Vec<_> = timeline
-            .exchanges
-            .iter()
-            .filter(|x| x.service != YOU && x.service == gated)
-            .collect();
-        let together = |one: &&Exchange| calls.iter().filter(|x| spans(x, one)).count();
-        Self {
-            what: String::new(),
-            rows,
-            peak: calls.iter().map(together).max().unwrap_or(0),
-            one_thread: None,
-            gap: timeline.gap.as_ref().map(|gap| gap.label.clone()),
-        }
-    }
-}
-
-/// Whether `one` was under way when `other` arrived.
-fn spans(one: &Exchange, other: &Exchange) -> bool {
-    one.arrived <= other.arrived && one.ended.is_none_or(|end| end > other.arrived)
-}
-
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} in flight at most", self.what, self.peak)?;
-        match self.one_thread {
-            Some(true) => write!(f, ", one thread")?,
-            Some(false) => write!(f, ", several threads")?,
-            None => {}
-        }
-        if let Some(gap) = &self.gap {
-            write!(f, ", {gap:?}")?;
-        }
-        for (request, (count, statuses)) in &self.rows {
-            write!(f, "; {count} × {request} → {statuses:?}")?;
-        }
-        Ok(())
-    }
-}
-
 /// Says whether a recording still holds; 1 where it does not. A busy machine may
 /// spoil a run, so only a second one that differs, too, counts.
 async fn compared(
@@ -333,64 +283,4 @@ fn write(file: &PathBuf, text: &str) -> anyhow::Result<()> {
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const THREE: &str = include_str!("../../../book/src/timelines/ex01-compare.json");
-    const LOCKED: &str = include_str!("../../../book/src/timelines/ex04-starter.json");
-
-    fn three(text: &str) -> Vec<Shape> {
-        let contenders: Vec<Contender> = serde_json::from_str(text).expect("contenders");
-        contenders.iter().map(Shape::of_contender).collect()
-    }
-
-    fn locked(text: &str) -> Shape {
-        let report: Report = serde_json::from_str(text).expect("a report");
-        let scenes = scenes();
-        let scene = scenes.iter().find(|scene| scene.name == "ex04-starter");
-        Shape::of_report(&report, scene.expect("the scene"))
-    }
-
-    #[test]
-    fn sequential_has_one_in_flight_and_the_others_have_all() {
-        let peaks: Vec<_> = three(THREE).iter().map(|shape| shape.peak).collect();
-        assert_eq!(peaks, [1, 5, 5]);
-        let one_thread: Vec<_> = three(THREE).iter().map(|shape| shape.one_thread).collect();
-        assert_eq!(one_thread, [Some(true), Some(true), Some(false)]);
-        assert_eq!(locked(LOCKED).peak, 1);
-    }
-
-    #[test]
-    fn a_shape_knows_no_milliseconds() {
-        let mut contenders: Vec<Contender> = serde_json::from_str(THREE).expect("contenders");
-        for one in &mut contenders {
-            one.wall *= 3;
-            one.memory = Some(1);
-        }
-        let later: Vec<_> = contenders.iter().map(Shape::of_contender).collect();
-        assert_eq!(later, three(THREE));
-    }
-
-    #[test]
-    fn another_number_in_flight_another_answer_or_another_reason_is_another_shape() {
-        for (from, to) in [
-            ("\"in_flight_peak\": 5", "\"in_flight_peak\": 2"),
-            ("\"status\": 200", "\"status\": 502"),
-            ("\"threads\": 1", "\"threads\": 9"),
-            ("GET /today", "GET /tomorrow"),
-        ] {
-            assert!(THREE.contains(from), "{from}");
-            assert_ne!(three(&THREE.replacen(from, to, 1)), three(THREE), "{to}");
-        }
-        for (from, to) in [
-            ("serialised-clients", "sequential"),
-            ("19 clients waited", "18 clients waited"),
-        ] {
-            assert!(LOCKED.contains(from), "{from}");
-            assert_ne!(locked(&LOCKED.replace(from, to)), locked(LOCKED), "{to}");
-        }
-    }
 }
