@@ -17,10 +17,13 @@ use crate::workshop::Workshop;
 pub enum Command {
     /// Prove the course's invariants: starters fail for their own reason,
     /// solutions pass, every wrong program gets its diagnosis
+    #[command(after_help = "Examples:\n  checker author check\n  checker author check --only ex02")]
     Check(check::Options),
     /// Grade the whole corpus again and again, and count how often that is right
+    #[command(after_help = "Example:\n  checker author soak --runs 20 --load 8")]
     Soak(soak::Options),
     /// Measure how long verdicts take
+    #[command(after_help = "Example:\n  checker author bench --save")]
     Bench(bench::Options),
     /// Keep processors busy until told to stop
     #[command(hide = true)]

@@ -2,19 +2,21 @@
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::author;
 use crate::compare;
 use crate::doctor;
 use crate::draw;
 use crate::interrupt;
+use crate::manual;
 use crate::progress::Progress;
+use crate::render::link::Pointer;
 use crate::render::{self, Sheet};
 use crate::report::{Report, Verdict};
 use crate::reports::{self, Destination, Form};
@@ -29,7 +31,10 @@ const ERROR: u8 = 2;
     name = "checker",
     version,
     about = "Grades your server by what it does with its waiting time",
-    after_help = "Exit codes: 0 pass, 1 fail, 2 wrong use or a fault that is not yours, 3 this machine was too busy to judge."
+    after_help = format!(
+        "Examples:\n  checker verify ex01\n  checker hint ex01\n  checker doctor\n\n{}",
+        manual::EXIT_CODES
+    )
 )]
 struct Cli {
     #[command(subcommand)]
@@ -104,8 +109,21 @@ enum Command {
         after_help = "Example:\n  checker verify ex02 --format json | checker draw - --svg > ex02.svg"
     )]
     Draw(draw::Options),
+    /// What your shell reads to complete this command line
+    #[command(
+        after_help = "Examples:\n  checker completions bash > ~/.local/share/bash-completion/completions/checker\n  checker completions fish > ~/.config/fish/completions/checker.fish\n  checker completions zsh > ~/.zfunc/_checker\n  checker completions powershell >> $PROFILE"
+    )]
+    Completions(manual::Completions),
+    /// Man pages
+    #[command(
+        after_help = "Examples:\n  checker man > checker.1\n  checker man ~/.local/share/man/man1"
+    )]
+    Man(manual::Man),
     /// For authors of the course: prove that it holds what it promises
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  checker author check --only ex02"
+    )]
     Author(author::Command),
 }
 
@@ -136,6 +154,9 @@ struct Verify {
     /// .html, .md, results.json (Gradescope), or FORM:FILE. May be repeated
     #[arg(long, value_name = "FILE")]
     report: Vec<Destination>,
+    /// Say the verdict and no more
+    #[arg(long, short, conflicts_with_all = ["format", "timings"])]
+    quiet: bool,
     /// Say where the time went
     #[arg(long)]
     timings: bool,
@@ -191,8 +212,15 @@ async fn run(cli: &Cli) -> anyhow::Result<u8> {
 
 async fn obey(cli: &Cli) -> anyhow::Result<u8> {
     let colour = cli.color;
-    if let Command::Draw(options) = &cli.command {
-        print(&draw::run(options, sheet(colour, false))?, colour)?;
+    // What needs no workshop.
+    let text = match &cli.command {
+        Command::Draw(options) => Some(draw::run(options, sheet(colour, false))?),
+        Command::Completions(options) => Some(manual::completions(options, Cli::command())),
+        Command::Man(options) => Some(manual::man(options, Cli::command())?),
+        _ => None,
+    };
+    if let Some(text) = text {
+        print(&text, colour)?;
         return Ok(0);
     }
     let here = match &cli.workshop {
@@ -229,7 +257,7 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
             print(&format!("{hint}{more}\n"), colour)?;
             Ok(0)
         }
-        Command::Draw(_) | Command::Doctor(_) => Ok(0),
+        Command::Draw(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man(_) => Ok(0),
         Command::Author(command) => {
             let say = |text: &str| print(text, colour);
             author::run(&workshop, command, &keeper()?, &say).await
@@ -259,7 +287,7 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
         for exercise in exercises {
             prepared.push(verify::prepare(workshop, exercise, &program, &progress).await?);
         }
-        if options.format == Format::Human {
+        if options.format == Format::Human && !options.quiet {
             for one in &prepared {
                 print(&render::opening(&one.title(), one.build_time()), colour)?;
             }
@@ -277,6 +305,10 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
     .inspect_err(|_| progress.clear())?;
     progress.clear();
     let text = match options.format.form() {
+        None if options.quiet => reports
+            .iter()
+            .map(|report| render::verdict_line(report, &sheet))
+            .collect(),
         None => reports
             .iter()
             .map(|report| render::human(report, &sheet))
@@ -291,7 +323,40 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
     for to in &options.report {
         to.save(&reports, options.all)?;
     }
+    if options.format == Format::Human && !options.quiet {
+        let pointers = pointers(workshop, &reports, &options.report);
+        print(&render::link::pointers(&pointers, &sheet), colour)?;
+    }
     Ok(exit_code(&reports))
+}
+
+/// Where to go on: the page of what is not passed, and the reports.
+fn pointers(workshop: &Workshop, reports: &[Report], written: &[Destination]) -> Vec<Pointer> {
+    let pointer = |what, name: String, file: &Path| Pointer {
+        what,
+        name,
+        url: file
+            .canonicalize()
+            .ok()
+            .and_then(|file| url::Url::from_file_path(file).ok())
+            .map(String::from),
+    };
+    let pages = reports
+        .iter()
+        .filter(|report| report.verdict() == Verdict::Fail)
+        .filter_map(|report| workshop.exercise(&report.exercise).ok())
+        .map(|exercise| {
+            let page = Path::new("book").join("src").join(&exercise.chapter);
+            pointer(
+                "read more",
+                page.display().to_string(),
+                &workshop.root.join(&page),
+            )
+        });
+    let written = written
+        .iter()
+        .map(|to| pointer("report", to.file.display().to_string(), &to.file));
+    pages.chain(written).collect()
 }
 
 /// A fail anywhere is a fail; else anything undecided is inconclusive.
@@ -322,6 +387,8 @@ fn sheet(colour: Colour, timings: bool) -> Sheet {
         plain: !terminal && colour != Colour::Always,
         unicode: is_unicode(),
         timings,
+        links: colour != Colour::Never
+            && supports_hyperlinks::on(supports_hyperlinks::Stream::Stdout),
     }
 }
 
@@ -353,5 +420,54 @@ fn print(text: &str, colour: Colour) -> anyhow::Result<()> {
     match written {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("standard output cannot be written to"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every command that people see, with its name from the first word on.
+    fn commands(of: &clap::Command, path: &str) -> Vec<(String, clap::Command)> {
+        let mut all = vec![(path.to_owned(), of.clone())];
+        for one in of.get_subcommands().filter(|one| !one.is_hide_set()) {
+            all.extend(commands(one, &format!("{path} {}", one.get_name())));
+        }
+        all
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples_that_are_understood() {
+        for (path, command) in commands(&Cli::command(), "checker") {
+            let help = command.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            let examples: Vec<_> = help
+                .lines()
+                .filter_map(|line| line.strip_prefix("  "))
+                .filter(|line| line.starts_with("checker"))
+                .collect();
+            assert!(!examples.is_empty(), "{path} has no example");
+            for example in examples {
+                assert!(example.starts_with(&path), "{example} is none of {path}");
+                let line = example.split(['|', '>']).next().unwrap_or_default();
+                let words = shell_words::split(line).expect("as a shell reads it");
+                Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{example}: {error}"));
+            }
+        }
+    }
+
+    #[test]
+    fn the_readme_has_the_exit_codes_of_the_help() {
+        let readme = include_str!("../../README.md");
+        for line in manual::EXIT_CODES.lines().skip(1) {
+            let (code, meaning) = line.trim().split_once(' ').expect("a code and its meaning");
+            let row = format!("| {code} | {} |", meaning.trim());
+            assert!(readme.contains(&row), "{row}");
+        }
     }
 }

@@ -22,6 +22,7 @@ pub mod draw;
 pub mod exercises;
 pub mod interrupt;
 pub mod judge;
+pub mod manual;
 pub mod observation;
 pub mod probe;
 pub mod program;

@@ -11,6 +11,7 @@ pub mod compare;
 mod glyphs;
 mod human;
 mod lanes;
+pub mod link;
 mod prose;
 mod rows;
 #[cfg(test)]
@@ -23,7 +24,7 @@ pub mod timeline;
 use std::time::Duration;
 
 pub use clean::{clean, keep_colours};
-pub use human::human;
+pub use human::{human, verdict_line};
 
 use crate::report::{Report, Timeline, words};
 
@@ -38,6 +39,8 @@ pub struct Sheet {
     pub unicode: bool,
     /// Whether to say where the time went.
     pub timings: bool,
+    /// Whether the terminal has links.
+    pub links: bool,
 }
 
 impl Default for Sheet {
@@ -47,6 +50,7 @@ impl Default for Sheet {
             plain: false,
             unicode: true,
             timings: false,
+            links: false,
         }
     }
 }
