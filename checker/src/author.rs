@@ -5,6 +5,7 @@ pub mod bench;
 pub mod check;
 pub mod corpus;
 pub mod soak;
+pub mod starters;
 
 use std::path::Path;
 
@@ -25,6 +26,8 @@ pub enum Command {
     /// Measure how long verdicts take
     #[command(after_help = "Example:\n  checker author bench --save")]
     Bench(bench::Options),
+    /// Compare the starters that the checker carries with `exercises/`
+    Starters(starters::Options),
     /// Keep processors busy until told to stop
     #[command(hide = true)]
     Spin,
@@ -47,6 +50,7 @@ pub async fn run(
         Command::Check(options) => check::run(workshop, options, keeper, say).await,
         Command::Soak(options) => soak::run(workshop, options, keeper, say).await,
         Command::Bench(options) => bench::run(workshop, options, keeper, say).await,
+        Command::Starters(options) => starters::run(workshop, options, say),
         Command::Spin => loop {
             std::hint::spin_loop();
         },

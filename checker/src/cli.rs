@@ -13,14 +13,21 @@ use crate::author;
 use crate::compare;
 use crate::doctor;
 use crate::draw;
+use crate::explain;
+use crate::hint::{self, Wanted};
+use crate::home;
 use crate::interrupt;
 use crate::manual;
 use crate::progress::Progress;
+use crate::records;
 use crate::render::link::Pointer;
 use crate::render::{self, Sheet};
 use crate::report::{Report, Verdict};
 use crate::reports::{self, Destination, Form};
+use crate::reset;
+use crate::solution;
 use crate::verify::{self, Program};
+use crate::watch::{self, Look};
 use crate::workshop::Workshop;
 
 /// Wrong use, or a fault that is not the learner's.
@@ -32,13 +39,14 @@ const ERROR: u8 = 2;
     version,
     about = "Grades your server by what it does with its waiting time",
     after_help = format!(
-        "Examples:\n  checker verify ex01\n  checker hint ex01\n  checker doctor\n\n{}",
+        "Examples:\n  checker\n  checker watch\n  checker verify ex01\n  checker doctor\n\n{}",
         manual::EXIT_CODES
     )
 )]
 struct Cli {
+    /// Without a command: where you are, and what is next
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
     /// The checkout of the workshop [default: the one you are in]
     #[arg(long, global = true, value_name = "DIR")]
     workshop: Option<PathBuf>,
@@ -86,17 +94,42 @@ enum Command {
         after_help = "Examples:\n  checker verify ex02\n  checker verify 2 --solution\n  checker verify ex02 --exec 'python3 my_app.py'\n  checker verify --all --format json\n  checker verify ex02 --report report.html --report junit.xml"
     )]
     Verify(Verify),
+    /// All exercises: how far you are, how quick your answers are, how long it took
+    #[command(after_help = "Example:\n  checker list")]
+    List,
     /// Run sequential, callbacks and async under the same latency, side by side
     #[command(after_help = "Example:\n  checker compare ex01 --clients 5 --latency 200ms")]
     Compare(compare::Options),
+    /// Grade an exercise whenever you save a file of it
+    #[command(after_help = "Examples:\n  checker watch\n  checker watch ex02")]
+    Watch(watch::Options),
     /// A hint: a question first, then the tool, then a few lines of code
-    #[command(after_help = "Example:\n  checker hint ex01 --level 2")]
+    #[command(after_help = "Examples:\n  checker hint\n  checker hint ex01 --more")]
     Hint {
-        /// `ex01`, `1`, or an unambiguous part of its name
-        exercise: String,
+        /// `ex01`, `1`, or an unambiguous part of its name [default: the first that has not passed]
+        exercise: Option<String>,
+        /// The next hint, without one more attempt
+        #[arg(long, conflicts_with = "level")]
+        more: bool,
         /// How much to give away
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
-        level: u8,
+        #[arg(long, value_name = "1..3", value_parser = clap::value_parser!(u8).range(1..=3))]
+        level: Option<u8>,
+    },
+    /// Our answer as a diff against your file, once it has passed
+    #[command(after_help = "Examples:\n  checker solution ex02\n  checker solution ex02 --now")]
+    Solution(solution::Options),
+    /// Back to the starter; your files are kept beside it
+    #[command(after_help = "Example:\n  checker reset ex02")]
+    Reset {
+        /// `ex02`, `2`, or an unambiguous part of its name
+        exercise: String,
+    },
+    /// What a diagnosis means, and how to mend it; without one: all of them
+    #[command(after_help = "Examples:\n  checker explain\n  checker explain sequential")]
+    Explain {
+        /// The name of a diagnosis, as a verdict gives it
+        #[arg(value_name = "CODE")]
+        diagnosis: Option<String>,
     },
     /// What this machine has and lacks for the workshop, and what mends it
     #[command(
@@ -160,11 +193,15 @@ struct Verify {
     /// Say where the time went
     #[arg(long)]
     timings: bool,
+    /// Do not count this as an attempt
+    #[arg(long)]
+    no_record: bool,
 }
 
 /// Runs the checker.
 pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
+        watch::screen::restore();
         let _ = writeln!(
             std::io::stderr(),
             "error: the checker itself failed, which is not your fault: {panic}"
@@ -179,6 +216,9 @@ pub fn main() -> ExitCode {
                 return u8::try_from(error.exit_code()).unwrap_or(ERROR);
             }
         };
+        if let Some(outcome) = at_once(&cli) {
+            return outcome.unwrap_or_else(|error| refuse(&error));
+        }
         // Where the system has no such thing, there is less to be afraid of.
         let _ = crate::program::adopt_orphans();
         let _ = crate::program::hide_memory();
@@ -194,43 +234,104 @@ pub fn main() -> ExitCode {
             }
             Err(error) => Err(anyhow::Error::new(error).context("no thread to work in")),
         };
-        outcome.unwrap_or_else(|error| {
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            ERROR
-        })
+        outcome.unwrap_or_else(|error| refuse(&error))
     });
     ExitCode::from(outcome.unwrap_or(ERROR))
+}
+
+fn refuse(error: &anyhow::Error) -> u8 {
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    ERROR
+}
+
+/// What is answered from memory, without starting anything.
+fn at_once(cli: &Cli) -> Option<anyhow::Result<u8>> {
+    let answer = |with: Answer<'_>| {
+        let (text, notice) = with(&here(cli)?, &sheet(cli.color, false))?;
+        warn(notice);
+        print(&text, cli.color)?;
+        Ok(0)
+    };
+    let say = |text: anyhow::Result<String>| {
+        print(&text?, cli.color)?;
+        Ok(0)
+    };
+    Some(match &cli.command {
+        // These need no workshop: a verdict may be read anywhere.
+        Some(Command::Explain { diagnosis }) => say(explain::explain(
+            diagnosis.as_deref(),
+            &sheet(cli.color, false),
+        )),
+        Some(Command::Draw(options)) => say(draw::run(options, sheet(cli.color, false))),
+        Some(Command::Completions(options)) => {
+            say(Ok(manual::completions(options, Cli::command())))
+        }
+        Some(Command::Man(options)) => say(manual::man(options, Cli::command())),
+        None => answer(&|workshop, sheet| Ok(home::home(workshop, sheet))),
+        Some(Command::List) => answer(&|workshop, sheet| Ok(home::list(workshop, sheet))),
+        Some(Command::Hint {
+            exercise,
+            more,
+            level,
+        }) => answer(&|workshop, sheet| {
+            let exercise = match exercise {
+                Some(wanted) => workshop.exercise(wanted)?,
+                None => hint::current(workshop)?,
+            };
+            let wanted = Wanted {
+                level: *level,
+                more: *more,
+            };
+            hint::give(workshop, exercise, wanted, |shown| {
+                render::hint(shown, sheet)
+            })
+        }),
+        Some(Command::Solution(options)) => answer(&|workshop, _| solution::run(workshop, options)),
+        Some(Command::Reset { exercise }) => answer(&|workshop, _| {
+            let exercise = workshop.exercise(exercise)?;
+            Ok((reset::run(workshop, exercise)?, None))
+        }),
+        Some(_) => return None,
+    })
+}
+
+/// The text, and what is to be said beside it.
+type Answer<'a> = &'a dyn Fn(&Workshop, &Sheet) -> anyhow::Result<(String, Option<String>)>;
+
+/// The workshop that the learner is in, or names.
+fn here(cli: &Cli) -> anyhow::Result<Workshop> {
+    Workshop::find(&folder(cli)?)
+}
+
+/// The folder that the learner is in, or names.
+fn folder(cli: &Cli) -> anyhow::Result<PathBuf> {
+    match &cli.workshop {
+        Some(folder) => folder
+            .canonicalize()
+            .with_context(|| format!("there is no folder {}", folder.display())),
+        None => std::env::current_dir().context("the folder you are in is gone"),
+    }
+}
+
+/// Says what went wrong beside the matter; that never changes an exit code.
+fn warn(notice: Option<String>) {
+    if let Some(notice) = notice {
+        let _ = writeln!(std::io::stderr(), "warning: {notice}");
+    }
 }
 
 async fn run(cli: &Cli) -> anyhow::Result<u8> {
     match cli.command {
         // What a soak has counted so far is worth telling.
-        Command::Author(author::Command::Soak(_)) => obey(cli).await,
+        Some(Command::Author(author::Command::Soak(_))) => obey(cli).await,
         _ => interrupt::unless_interrupted(obey(cli)).await,
     }
 }
 
 async fn obey(cli: &Cli) -> anyhow::Result<u8> {
     let colour = cli.color;
-    // What needs no workshop.
-    let text = match &cli.command {
-        Command::Draw(options) => Some(draw::run(options, sheet(colour, false))?),
-        Command::Completions(options) => Some(manual::completions(options, Cli::command())),
-        Command::Man(options) => Some(manual::man(options, Cli::command())?),
-        _ => None,
-    };
-    if let Some(text) = text {
-        print(&text, colour)?;
-        return Ok(0);
-    }
-    let here = match &cli.workshop {
-        Some(folder) => folder
-            .canonicalize()
-            .with_context(|| format!("there is no folder {}", folder.display()))?,
-        None => std::env::current_dir().context("the folder you are in is gone")?,
-    };
-    if let Command::Doctor(options) = &cli.command {
-        let checkup = doctor::run(options, &here).await;
+    if let Some(Command::Doctor(options)) = &cli.command {
+        let checkup = doctor::run(options, &folder(cli)?).await;
         let text = match options.format {
             doctor::Format::Human => render::checkup::draw(&checkup, &sheet(colour, false)),
             doctor::Format::Json => checkup.json()?,
@@ -238,26 +339,31 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
         print(&text, colour)?;
         return Ok(checkup.exit_code());
     }
-    let workshop = Workshop::find(&here)?;
-    match &cli.command {
+    let workshop = here(cli)?;
+    let Some(command) = &cli.command else {
+        return Ok(0);
+    };
+    match command {
+        // These have been answered.
+        Command::Doctor(_) | Command::Draw(_) | Command::Completions(_) | Command::Man(_) => Ok(0),
+        Command::List
+        | Command::Explain { .. }
+        | Command::Hint { .. }
+        | Command::Solution(_)
+        | Command::Reset { .. } => Ok(0),
         Command::Verify(options) => run_verify(&workshop, options, colour).await,
         Command::Compare(options) => {
             let drawn = compare::run(&workshop, options, sheet(colour, false)).await?;
             print(&drawn, colour)?;
             Ok(0)
         }
-        Command::Hint { exercise, level } => {
-            let exercise = workshop.exercise(exercise)?;
-            let index = usize::from(*level) - 1;
-            let hint = exercise.hints.get(index).map_or("", |hint| hint.trim());
-            let more = match level {
-                3 => String::new(),
-                _ => format!("\n\n(--level {} says more)", level + 1),
+        Command::Watch(options) => {
+            let look = Look {
+                sheet: sheet(colour, false),
+                colours: choice(colour) != anstream::ColorChoice::Never,
             };
-            print(&format!("{hint}{more}\n"), colour)?;
-            Ok(0)
+            watch::run(&workshop, options, &keeper()?, look).await
         }
-        Command::Draw(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man(_) => Ok(0),
         Command::Author(command) => {
             let say = |text: &str| print(text, colour);
             author::run(&workshop, command, &keeper()?, &say).await
@@ -304,6 +410,9 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
     }
     .inspect_err(|_| progress.clear())?;
     progress.clear();
+    if !options.no_record {
+        warn(records::remember(&workshop.root, &reports));
+    }
     let text = match options.format.form() {
         None if options.quiet => reports
             .iter()
@@ -317,9 +426,7 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
         Some(form) => reports::write(form, &reports, options.all)?,
     };
     print(&text, colour)?;
-    if let Some(warning) = reports::step_summary(&reports) {
-        let _ = writeln!(std::io::stderr(), "warning: {warning}");
-    }
+    warn(reports::step_summary(&reports));
     for to in &options.report {
         to.save(&reports, options.all)?;
     }
@@ -410,16 +517,19 @@ fn is_unicode() -> bool {
 /// Prints to standard output, with colours only where they are wanted. A pipe
 /// that was closed (`| head`) is no error.
 fn print(text: &str, colour: Colour) -> anyhow::Result<()> {
-    let choice = match colour {
-        Colour::Auto => anstream::AutoStream::choice(&std::io::stdout()),
-        Colour::Always => anstream::ColorChoice::Always,
-        Colour::Never => anstream::ColorChoice::Never,
-    };
-    let mut out = anstream::AutoStream::new(std::io::stdout().lock(), choice);
+    let mut out = anstream::AutoStream::new(std::io::stdout().lock(), choice(colour));
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     match written {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("standard output cannot be written to"),
+    }
+}
+
+fn choice(colour: Colour) -> anstream::ColorChoice {
+    match colour {
+        Colour::Auto => anstream::AutoStream::choice(&std::io::stdout()),
+        Colour::Always => anstream::ColorChoice::Always,
+        Colour::Never => anstream::ColorChoice::Never,
     }
 }
 

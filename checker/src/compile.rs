@@ -1,5 +1,7 @@
 //! Builds a program with cargo and reads what cargo says.
 
+mod cargo;
+
 use std::ffi::OsString;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,8 @@ use cargo_metadata::Message;
 use cargo_metadata::diagnostic::DiagnosticLevel;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
+
+use self::cargo::Cargo;
 
 /// A build that takes longer than this is given up.
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
@@ -110,12 +114,11 @@ async fn run(
         .args(["--package", &target.package, "--bin", &target.binary])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
+        .stderr(Stdio::piped());
     if !target.features.is_empty() {
         command.args(["--features", &target.features.join(",")]);
     }
-    let mut child = command.spawn().map_err(|error| {
+    let mut running = Cargo::start(command).map_err(|error| {
         if error.kind() == std::io::ErrorKind::NotFound {
             anyhow::anyhow!(
                 "cargo was not found; install Rust from https://rustup.rs, open a new terminal and try again"
@@ -124,6 +127,7 @@ async fn run(
             anyhow::Error::new(error).context("cargo could not be started")
         }
     })?;
+    let child = running.child()?;
     let (Some(stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
         bail!("cargo was started without its pipes");
     };
@@ -172,7 +176,7 @@ async fn run(
             }
         }
     }
-    let status = child
+    let status = running
         .wait()
         .await
         .context("cargo could not be waited for")?;

@@ -1,5 +1,7 @@
 //! The names of the mistakes, from the deepest cause to the mildest.
 
+mod page;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -8,7 +8,8 @@
 //! - [`workshop`]: the checkout and its exercises; [`compile`]: cargo.
 //! - [`run`], [`stage`], [`program`], [`client`], [`probe`]: everything with effects.
 //! - [`observation`], [`judge`], [`exercises`], [`source`]: what follows from it.
-//! - [`report`], [`diagnosis`]: what is said about it; [`render`], [`reports`]: its forms.
+//! - [`report`], [`diagnosis`], [`explain`]: what is said about it; [`render`], [`reports`]: its forms.
+//! - [`record`], [`records`], [`standing`]: what is remembered of a learner's way.
 
 pub mod author;
 pub mod cli;
@@ -16,10 +17,15 @@ pub mod client;
 pub mod compare;
 pub mod compile;
 pub mod contract;
+pub mod critical_path;
 pub mod diagnosis;
 pub mod doctor;
 pub mod draw;
+pub mod embedded;
 pub mod exercises;
+pub mod explain;
+pub mod hint;
+pub mod home;
 pub mod interrupt;
 pub mod judge;
 pub mod manual;
@@ -27,11 +33,17 @@ pub mod observation;
 pub mod probe;
 pub mod program;
 pub mod progress;
+pub mod record;
+pub mod records;
 pub mod render;
 pub mod report;
 pub mod reports;
+pub mod reset;
 pub mod run;
+pub mod solution;
 pub mod source;
 pub mod stage;
+pub mod standing;
 pub mod verify;
+pub mod watch;
 pub mod workshop;

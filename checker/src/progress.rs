@@ -5,17 +5,27 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc::UnboundedSender;
+
 use crate::report::words;
 
 /// Nothing is said about work that is over sooner.
 const PATIENCE: Duration = Duration::from_millis(400);
 
-/// Says on standard error what is being waited for; silent where that is no
-/// terminal. Clones share the line.
+/// Says what is being waited for. Clones share the line.
 #[derive(Clone, Debug)]
 pub struct Progress {
-    shown: bool,
+    place: Place,
     state: Arc<Mutex<State>>,
+}
+
+/// Where the line is drawn.
+#[derive(Clone, Debug)]
+enum Place {
+    Nowhere,
+    Stderr,
+    /// Somebody else draws it; empty where there is nothing to say.
+    Told(UnboundedSender<String>),
 }
 
 #[derive(Debug, Default)]
@@ -35,16 +45,26 @@ pub struct Waiting {
 impl Progress {
     /// A line on standard error, if that is a terminal.
     pub fn on_stderr() -> Self {
-        Self {
-            shown: std::io::stderr().is_terminal(),
-            state: Arc::default(),
-        }
+        Self::at(if std::io::stderr().is_terminal() {
+            Place::Stderr
+        } else {
+            Place::Nowhere
+        })
     }
 
     /// Never says anything.
     pub fn silent() -> Self {
+        Self::at(Place::Nowhere)
+    }
+
+    /// Tells the line to somebody who draws it.
+    pub fn told_to(listener: UnboundedSender<String>) -> Self {
+        Self::at(Place::Told(listener))
+    }
+
+    fn at(place: Place) -> Self {
         Self {
-            shown: false,
+            place,
             state: Arc::default(),
         }
     }
@@ -74,12 +94,12 @@ impl Progress {
 
     /// Whether anybody sees the line.
     pub fn is_shown(&self) -> bool {
-        self.shown
+        !matches!(self.place, Place::Nowhere)
     }
 
     /// Redraws the line ten times a second, for as long as it is polled.
     pub async fn keep_drawing(&self) {
-        if !self.shown {
+        if !self.is_shown() {
             return std::future::pending().await;
         }
         let mut tick = tokio::time::interval(Duration::from_millis(100));
@@ -111,18 +131,26 @@ impl Progress {
 
     /// Takes the line away.
     pub fn clear(&self) {
-        if self.shown && std::mem::take(&mut self.lock().drawn) {
-            // Nothing can be done where standard error is gone.
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        if self.is_shown() && std::mem::take(&mut self.lock().drawn) {
+            match &self.place {
+                Place::Nowhere => {}
+                // Nothing can be done where nobody listens any more.
+                Place::Told(listener) => drop(listener.send(String::new())),
+                Place::Stderr => drop(write!(std::io::stderr(), "\r\x1b[K")),
+            }
         }
     }
 
     /// Draws the line anew.
     pub fn draw(&self, line: &str) {
-        if !self.shown {
+        if !self.is_shown() {
             return;
         }
         self.lock().drawn = true;
+        if let Place::Told(listener) = &self.place {
+            let _ = listener.send(line.to_owned());
+            return;
+        }
         let width = terminal_size::terminal_size_of(std::io::stderr())
             .map_or(80, |(width, _)| usize::from(width.0));
         let line: String = line.chars().take(width.saturating_sub(2)).collect();

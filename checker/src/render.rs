@@ -8,14 +8,18 @@ mod canvas;
 pub mod checkup;
 mod clean;
 pub mod compare;
+mod difference;
 mod glyphs;
+mod hint;
 mod human;
 mod lanes;
 pub mod link;
+pub mod page;
 mod prose;
 mod rows;
 #[cfg(test)]
 pub(crate) mod samples;
+pub mod standings;
 mod story;
 mod style;
 pub mod svg;
@@ -24,6 +28,8 @@ pub mod timeline;
 use std::time::Duration;
 
 pub use clean::{clean, keep_colours};
+pub use difference::difference;
+pub use hint::hint;
 pub use human::{human, verdict_line};
 
 use crate::report::{Report, Timeline, words};
@@ -60,6 +66,11 @@ impl Sheet {
     fn columns(&self) -> usize {
         self.width.max(40)
     }
+}
+
+/// `text` in letters that the sheet may use.
+pub fn letters(text: String, sheet: &Sheet) -> String {
+    glyphs::Glyphs::choose(sheet.unicode).letters(text)
 }
 
 /// The line that is said as soon as the build is over.

@@ -412,9 +412,15 @@ impl<'run> Stage<'run> {
         let mut exit = self.program.exit();
         let mut printed = self.program.printed();
         tokio::pin!(waiting);
+        let mut silence = Instant::now();
+        let mut looked: Option<(Instant, Option<Activity>)> = None;
         loop {
-            let silence = Instant::now();
-            let before = self.program.activity();
+            // To look at a program costs more than a frame does. So where a frame
+            // comes after a frame nobody looks: only once it has been silent.
+            let next = match looked {
+                None => quiet / 8,
+                Some(_) => quiet,
+            };
             let was_silent = tokio::select! {
                 biased;
                 done = &mut waiting => return Ok(Waited::Done(done)),
@@ -432,18 +438,28 @@ impl<'run> Stage<'run> {
                 Ok(bytes) = printed.wait_for(|bytes| *bytes > FLOOD) => {
                     return Err(Trouble::Flooded { printed: *bytes });
                 }
-                () = sleep(quiet.saturating_sub(silence.elapsed())) => true,
+                () = sleep(next.saturating_sub(silence.elapsed())) => true,
             };
-            let late = silence.elapsed().saturating_sub(quiet) > quiet / 5;
-            if was_silent {
-                let after = self.program.activity();
-                let starved = self.was_starved(before, after, silence.elapsed());
-                let working = was_working(before, after, silence.elapsed());
-                let lagging = late || self.run.control().await > quiet / 5;
-                if !starved && !lagging && (!working || began.elapsed() > 8 * quiet) {
-                    return Ok(Waited::GaveUp(began.elapsed()));
+            match looked {
+                None if was_silent => {
+                    looked = Some((Instant::now(), self.program.activity()));
+                    continue;
                 }
+                Some((since, before)) if was_silent => {
+                    let during = since.elapsed();
+                    let late = silence.elapsed().saturating_sub(quiet) > quiet / 5;
+                    let after = self.program.activity();
+                    let starved = self.was_starved(before, after, during);
+                    let working = was_working(before, after, during);
+                    let lagging = late || self.run.control().await > quiet / 5;
+                    if !starved && !lagging && (!working || began.elapsed() > 8 * quiet) {
+                        return Ok(Waited::GaveUp(began.elapsed()));
+                    }
+                }
+                _ => {}
             }
+            silence = Instant::now();
+            looked = None;
             if began.elapsed() > LONGEST_WAIT.max(3 * quiet) {
                 return Ok(if was_silent {
                     Waited::TooBusy

@@ -48,6 +48,7 @@ pub async fn run(
     for exercise in &workshop.exercises {
         complaints.extend(description(workshop, exercise));
     }
+    complaints.extend(super::starters::differences(workshop)?);
     let all = corpus::all(workshop)?;
     for diagnosis in wanted() {
         if !all.iter().any(|entry| entry.diagnosis == Some(diagnosis)) {

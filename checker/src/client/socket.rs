@@ -44,10 +44,19 @@ pub struct Socket {
 pub struct Heard {
     /// Its frames, in order, without pings.
     pub frames: Vec<Frame>,
+    /// How many of them are texts: thousands are asked for again and again.
+    pub texts: usize,
     /// The code of a close frame that has come; `Some(None)` where it has none.
     pub goodbye: Option<Option<u16>>,
     /// How the connection ended; `None` while it is open.
     pub end: Option<End>,
+}
+
+impl Heard {
+    fn push(&mut self, frame: Frame) {
+        self.texts += usize::from(matches!(frame, Frame::Text(_)));
+        self.frames.push(frame);
+    }
 }
 
 /// A frame that was heard.
@@ -271,7 +280,7 @@ impl Socket {
                     }
                 };
                 lock(&entry).frames(Way::Received, 1);
-                lock(&heard).frames.push(frame);
+                lock(&heard).push(frame);
                 client.journal.touch();
             }
         });

@@ -32,7 +32,9 @@ impl Guest {
 
     /// How many text frames it has heard.
     pub(super) fn texts(&self) -> usize {
-        self.look(|frame| matches!(frame, Frame::Text(_)))
+        self.socket
+            .as_ref()
+            .map_or(0, |socket| socket.look(|heard| heard.texts))
     }
 
     /// How many frames it has heard that count.

@@ -153,6 +153,16 @@ fn explain(canvas: &mut Canvas, finding: &Finding) {
         let text = canvas.glyphs.text(&clean(text));
         canvas.put_wrapped(BESIDE, &text, style);
     }
+    if let (Outcome::Broken, Some(diagnosis)) = (finding.outcome, finding.diagnosis) {
+        more(canvas, diagnosis);
+    }
+}
+
+/// Where a whole page about the mistake is.
+fn more(canvas: &mut Canvas, diagnosis: Diagnosis) {
+    canvas.line();
+    canvas.put(Column(MARGIN), "more", QUIET);
+    canvas.put_wrapped(BESIDE, &format!("checker explain {diagnosis}"), PLAIN);
 }
 
 fn last_words(canvas: &mut Canvas, report: &Report, finding: &Finding) {
@@ -198,9 +208,9 @@ fn advice(canvas: &mut Canvas, report: &Report) {
             canvas.paragraph();
             canvas.line();
             canvas.put(Column(MARGIN), "advice", QUIET);
-            let text = format!("{} ({advice})", finding.next_step);
-            let text = canvas.glyphs.text(&text);
+            let text = canvas.glyphs.text(&finding.next_step);
             canvas.put_wrapped(BESIDE, &text, PLAIN);
+            more(canvas, advice);
         }
     }
 }

@@ -10,6 +10,8 @@ pub(super) const QUIET: Style = Style::new().dimmed();
 pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
 pub(super) const UNSURE: Style = AnsiColor::Magenta.on_default().bold();
+/// Code within a sentence.
+pub(super) const CODE: Style = AnsiColor::Cyan.on_default();
 /// Calls that the learner's program makes.
 pub(super) const CALL: Style = AnsiColor::Cyan.on_default();
 /// The stretch of a timeline that tells the story.

@@ -1,6 +1,6 @@
 //! What follows from what was heard. Plain functions over observations.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::probes::{AGAIN, GO_BY, LONG};
@@ -378,12 +378,13 @@ pub(super) fn untold(seen: &Observation) -> Option<Fault> {
             .proved_by([slow.exchange]),
         )
     };
-    let mut next = 0;
+    let mut next = 0_u64;
     let heard = numbers(slow);
-    let mut told = 0;
-    for (nth, word) in heard.iter().enumerate() {
+    let mut told = 0_u64;
+    let mut before = HashSet::new();
+    for word in &heard {
         match word {
-            Ok(number) if heard[..nth].contains(&Ok(*number)) => {
+            Ok(number) if !before.insert(*number) => {
                 return Some(
                     Fault::new(
                         Diagnosis::Duplicated,
@@ -394,8 +395,9 @@ pub(super) fn untold(seen: &Observation) -> Option<Fault> {
                 );
             }
             Err(missed) => {
-                told += missed;
-                next += missed;
+                // Any number may stand there.
+                told = told.saturating_add(*missed);
+                next = next.saturating_add(*missed);
             }
             Ok(number) if *number < next => {
                 return Some(
@@ -420,10 +422,10 @@ pub(super) fn untold(seen: &Observation) -> Option<Fault> {
                     "After message {} the slow reader got message {number}: {} are missing, and it \
                      was told of {told}.",
                     next.saturating_sub(1),
-                    number - next + told
+                    (number - next).saturating_add(told)
                 ));
             }
-            Ok(_) => next += 1,
+            Ok(_) => next = next.saturating_add(1),
         }
     }
     let got = heard.len();
@@ -457,7 +459,10 @@ pub(super) fn how_told(seen: &Observation) -> String {
         return "it was told".to_owned();
     };
     let heard = numbers(slow);
-    let missed: u64 = heard.iter().filter_map(|n| n.as_ref().err()).sum();
+    let missed = heard
+        .iter()
+        .filter_map(|n| n.as_ref().err())
+        .fold(0, |sum: u64, n| sum.saturating_add(*n));
     let got = heard.iter().filter(|n| n.is_ok()).count();
     match (&slow.heard.goodbye, missed) {
         (Some(_), _) => {

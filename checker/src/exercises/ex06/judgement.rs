@@ -187,7 +187,7 @@ pub(super) fn stalled(seen: &Observation, what: &str) -> Option<Fault> {
 pub(super) fn fresh(seen: &Observation) -> Option<Fault> {
     let slow = seen.talks.iter().find(|talk| talk.about == "slow")?;
     let got = heard(slow).count();
-    stale(got, "viewer", seen)
+    stale(got, "viewer")
         .or_else(|| lost(seen, "viewer"))
         .map(|fault| fault.proved_by([slow.exchange]))
 }
@@ -196,8 +196,7 @@ pub(super) fn fresh(seen: &Observation) -> Option<Fault> {
 /// this had them kept in memory.
 const FEW: usize = GO_BY as usize / 3;
 
-fn stale(got: usize, who: &str, seen: &Observation) -> Option<Fault> {
-    let _ = seen;
+fn stale(got: usize, who: &str) -> Option<Fault> {
     (got > FEW).then(|| {
         Fault::new(
             Diagnosis::StaleQueue,
@@ -236,18 +235,23 @@ pub(super) fn how_fresh(seen: &Observation) -> String {
     format!("{GO_BY} levels went by; {got} came when it read on, the newest last")
 }
 
+/// A parent that is well, and to which nothing comes.
+fn unheard(after: Duration) -> Fault {
+    Fault::new(
+        Diagnosis::NotAsked,
+        format!(
+            "Rooms spoke, and their levels did not come to the parent, for {}.",
+            words(after)
+        ),
+        "Keep a connection to PARENT_WS, and send every room's newest level over it.",
+    )
+}
+
 /// A parent that came back, and was not told everything.
 pub(super) fn returned(seen: &Observation) -> Option<Fault> {
     let (met, after) = given_up(seen)?;
     let fault = match met.about {
-        "parent" => Fault::new(
-            Diagnosis::NotAsked,
-            format!(
-                "Two rooms spoke, and their levels did not come to the parent, for {}.",
-                words(after)
-            ),
-            "Keep a connection to PARENT_WS, and send every room's newest level over it.",
-        ),
+        "parent" => unheard(after),
         "meanwhile" => Fault::new(
             Diagnosis::SlowReaderStallsAll,
             format!(
@@ -346,6 +350,7 @@ pub(super) fn tries(seen: &Observation) -> String {
 pub(super) fn patient(seen: &Observation) -> Option<Fault> {
     let (met, after) = given_up(seen)?;
     let fault = match met.about {
+        "parent" => unheard(after),
         "tried" => Fault::new(
             Diagnosis::NoReconnect,
             format!(
@@ -390,7 +395,7 @@ pub(super) fn patient(seen: &Observation) -> Option<Fault> {
 /// What a parent that did not read did to others, and what it got in the end.
 pub(super) fn deaf(seen: &Observation) -> Option<Fault> {
     stalled(seen, "the parent did not read")
-        .or_else(|| stale(seen.levels.len(), "parent", seen))
+        .or_else(|| stale(seen.levels.len(), "parent"))
         .or_else(|| lost(seen, "parent"))
         .or_else(|| returned(seen))
 }

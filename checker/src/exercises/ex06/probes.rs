@@ -338,11 +338,18 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
         join(stage, seen, "room", &word, true).await?,
         join(stage, seen, "viewer", "viewer", true).await?,
     ];
+    // Connected and well, to begin with: else its first try would be one of those
+    // that are counted here.
+    guests[0].say(frame(&word, 0.0)).await;
+    let there = |levels: &[Level]| has(levels, &word, 0.0);
+    if !known(stage, seen, "parent", ANSWER_QUIET / 2, there).await? {
+        leave(guests, seen);
+        return Ok(());
+    }
     let parent = parent(stage)?;
+    let hung = parent.attempts().len();
     parent.set(Mode::Hang);
     parent.hang_up();
-    stage.idle().await;
-    let hung = parent.attempts().len();
     let tries = |more: usize| {
         stage
             .journal

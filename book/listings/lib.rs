@@ -1,0 +1,49 @@
+//! The book as a crate, so that every Rust block in it is compiled.
+//!
+//! ```text
+//! book/src/PAGE.md → #[doc = include_str!(…)] mod → cargo test -p book --doc
+//! ```
+//!
+//! How code stands in a page:
+//!
+//! - ` ```rust `: a listing that compiles by itself, and runs. `# ` at the start
+//!   of a line hides the line from readers, here as in mdBook. Where to run it
+//!   makes no sense: `rust,no_run`. Where it must not compile:
+//!   `rust,compile_fail,E0277`, with the error's code, or a lint's name, or, where
+//!   the error has no code, words of it: `cannot-be-sent-between-threads`.
+//! - ` ```rs `: nothing but one `{{#include …}}` of a file that is built and
+//!   graded elsewhere.
+//!
+//! A new page is one line below. `tests/pages.rs` says which are missing.
+
+/// Declares a module per page, which carries the page as its documentation.
+macro_rules! pages {
+    ($($page:literal as $name:ident),* $(,)?) => {
+        /// The pages whose Rust blocks are compiled, as paths within `book/src`.
+        pub const PAGES: &[&str] = &[$($page),*];
+        $(
+            #[doc = include_str!(concat!("../src/", $page))]
+            mod $name {}
+        )*
+    };
+}
+
+pub mod diagnoses;
+mod weather;
+
+pub use weather::ask;
+
+pages! {
+    "introduction.md" as introduction,
+    "ex01.md" as ex01,
+    "ex02.md" as ex02,
+    "ex03.md" as ex03,
+    "ex04.md" as ex04,
+    "ex05.md" as ex05,
+    "ex06.md" as ex06,
+    "how-it-knows.md" as how_it_knows,
+    "diagnoses.md" as all_diagnoses,
+    "compiler-errors.md" as compiler_errors,
+    "from-python-and-javascript.md" as from_python_and_javascript,
+    "glossary.md" as glossary,
+}
