@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod check;
 pub mod corpus;
+pub mod record;
 pub mod soak;
 pub mod starters;
 
@@ -28,6 +29,8 @@ pub enum Command {
     Bench(bench::Options),
     /// Compare the starters that the checker carries with `exercises/`
     Starters(starters::Options),
+    /// Record the timelines that stand in the book, or check that they still hold
+    Record(record::Options),
     /// Keep processors busy until told to stop
     #[command(hide = true)]
     Spin,
@@ -51,6 +54,7 @@ pub async fn run(
         Command::Soak(options) => soak::run(workshop, options, keeper, say).await,
         Command::Bench(options) => bench::run(workshop, options, keeper, say).await,
         Command::Starters(options) => starters::run(workshop, options, say),
+        Command::Record(options) => record::run(workshop, options, keeper, say).await,
         Command::Spin => loop {
             std::hint::spin_loop();
         },

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::author;
+use crate::book;
 use crate::compare;
 use crate::doctor;
 use crate::draw;
@@ -136,6 +137,9 @@ enum Command {
         after_help = "Examples:\n  checker doctor\n  checker doctor --offline-ready\n  checker doctor --format json"
     )]
     Doctor(doctor::Options),
+    /// Read the book, with your own verdicts on its pages
+    #[command(after_help = "Example:\n  checker book --port 3000 --no-open")]
+    Book(book::Options),
     /// Draw a timeline of a report that was written as JSON
     #[command(
         hide = true,
@@ -252,21 +256,21 @@ fn at_once(cli: &Cli) -> Option<anyhow::Result<u8>> {
         print(&text, cli.color)?;
         Ok(0)
     };
-    let say = |text: anyhow::Result<String>| {
+    let told = |text: anyhow::Result<String>| {
         print(&text?, cli.color)?;
         Ok(0)
     };
     Some(match &cli.command {
-        // These need no workshop: a verdict may be read anywhere.
-        Some(Command::Explain { diagnosis }) => say(explain::explain(
+        // Needs no workshop: a verdict may be read anywhere.
+        Some(Command::Explain { diagnosis }) => told(explain::explain(
             diagnosis.as_deref(),
             &sheet(cli.color, false),
         )),
-        Some(Command::Draw(options)) => say(draw::run(options, sheet(cli.color, false))),
+        Some(Command::Draw(options)) => told(draw::run(options, sheet(cli.color, false))),
         Some(Command::Completions(options)) => {
-            say(Ok(manual::completions(options, Cli::command())))
+            told(Ok(manual::completions(options, Cli::command())))
         }
-        Some(Command::Man(options)) => say(manual::man(options, Cli::command())),
+        Some(Command::Man(options)) => told(manual::man(options, Cli::command())),
         None => answer(&|workshop, sheet| Ok(home::home(workshop, sheet))),
         Some(Command::List) => answer(&|workshop, sheet| Ok(home::list(workshop, sheet))),
         Some(Command::Hint {
@@ -298,11 +302,6 @@ fn at_once(cli: &Cli) -> Option<anyhow::Result<u8>> {
 /// The text, and what is to be said beside it.
 type Answer<'a> = &'a dyn Fn(&Workshop, &Sheet) -> anyhow::Result<(String, Option<String>)>;
 
-/// The workshop that the learner is in, or names.
-fn here(cli: &Cli) -> anyhow::Result<Workshop> {
-    Workshop::find(&folder(cli)?)
-}
-
 /// The folder that the learner is in, or names.
 fn folder(cli: &Cli) -> anyhow::Result<PathBuf> {
     match &cli.workshop {
@@ -311,6 +310,11 @@ fn folder(cli: &Cli) -> anyhow::Result<PathBuf> {
             .with_context(|| format!("there is no folder {}", folder.display())),
         None => std::env::current_dir().context("the folder you are in is gone"),
     }
+}
+
+/// The workshop around that folder.
+fn here(cli: &Cli) -> anyhow::Result<Workshop> {
+    Workshop::find(&folder(cli)?)
 }
 
 /// Says what went wrong beside the matter; that never changes an exit code.
@@ -330,7 +334,11 @@ async fn run(cli: &Cli) -> anyhow::Result<u8> {
 
 async fn obey(cli: &Cli) -> anyhow::Result<u8> {
     let colour = cli.color;
-    if let Some(Command::Doctor(options)) = &cli.command {
+    let Some(command) = &cli.command else {
+        return Ok(0);
+    };
+    if let Command::Doctor(options) = command {
+        // Where there is no workshop, that is one of the things to tell.
         let checkup = doctor::run(options, &folder(cli)?).await;
         let text = match options.format {
             doctor::Format::Human => render::checkup::draw(&checkup, &sheet(colour, false)),
@@ -340,17 +348,7 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
         return Ok(checkup.exit_code());
     }
     let workshop = here(cli)?;
-    let Some(command) = &cli.command else {
-        return Ok(0);
-    };
     match command {
-        // These have been answered.
-        Command::Doctor(_) | Command::Draw(_) | Command::Completions(_) | Command::Man(_) => Ok(0),
-        Command::List
-        | Command::Explain { .. }
-        | Command::Hint { .. }
-        | Command::Solution(_)
-        | Command::Reset { .. } => Ok(0),
         Command::Verify(options) => run_verify(&workshop, options, colour).await,
         Command::Compare(options) => {
             let drawn = compare::run(&workshop, options, sheet(colour, false)).await?;
@@ -364,10 +362,16 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
             };
             watch::run(&workshop, options, &keeper()?, look).await
         }
+        Command::Book(options) => {
+            let say = |text: &str| print(text, colour);
+            book::run(&workshop, options, &keeper()?, &say).await
+        }
         Command::Author(command) => {
             let say = |text: &str| print(text, colour);
             author::run(&workshop, command, &keeper()?, &say).await
         }
+        // `at_once` has answered the others.
+        _ => Ok(0),
     }
 }
 
@@ -426,7 +430,9 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
         Some(form) => reports::write(form, &reports, options.all)?,
     };
     print(&text, colour)?;
-    warn(reports::step_summary(&reports));
+    if let Some(warning) = reports::step_summary(&reports) {
+        let _ = writeln!(std::io::stderr(), "warning: {warning}");
+    }
     for to in &options.report {
         to.save(&reports, options.all)?;
     }

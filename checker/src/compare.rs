@@ -1,6 +1,7 @@
 //! One server three times: sequential, with callbacks, with async and await,
 //! under the same latency, drawn on one scale.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -45,40 +46,52 @@ fn latency(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// Where a version does not build or does not become ready.
 pub async fn run(workshop: &Workshop, options: &Options, sheet: Sheet) -> anyhow::Result<String> {
-    let exercise = workshop.exercise(&options.exercise)?;
-    let Some(compare) = &exercise.compare else {
-        anyhow::bail!("{} has no three versions to compare; ex01 has", exercise.id);
-    };
     let progress = Progress::on_stderr();
-    let work = async {
-        let mut contenders = Vec::new();
-        for (name, binary) in [
-            ("sequential", &compare.sequential),
-            ("callbacks", &compare.callbacks),
-            ("async", &compare.asynchronous),
-        ] {
-            let program = Program::Target(Target::from(binary));
-            let prepared = verify::prepare(workshop, exercise, &program, &progress).await?;
-            contenders.push(contend(name, prepared, options, &progress).await?);
-        }
-        anyhow::Ok(contenders)
-    };
+    let keeper = std::env::current_exe()?;
     let contenders = tokio::select! {
-        contenders = work => contenders?,
+        contenders = contenders(workshop, options, &keeper, &progress) => contenders?,
         () = progress.keep_drawing() => Vec::new(),
     };
     progress.clear();
     Ok(draw(&contenders, &sheet))
 }
 
+/// Runs the three versions one after another.
+///
+/// # Errors
+/// Where a version does not build or does not become ready.
+pub async fn contenders(
+    workshop: &Workshop,
+    options: &Options,
+    keeper: &Path,
+    progress: &Progress,
+) -> anyhow::Result<Vec<Contender>> {
+    let exercise = workshop.exercise(&options.exercise)?;
+    let Some(compare) = &exercise.compare else {
+        anyhow::bail!("{} has no three versions to compare; ex01 has", exercise.id);
+    };
+    let mut contenders = Vec::new();
+    for (name, binary) in [
+        ("sequential", &compare.sequential),
+        ("callbacks", &compare.callbacks),
+        ("async", &compare.asynchronous),
+    ] {
+        let program = Program::Target(Target::from(binary));
+        let prepared = verify::prepare(workshop, exercise, &program, progress).await?;
+        contenders.push(contend(name, prepared, options, keeper, progress).await?);
+    }
+    Ok(contenders)
+}
+
 async fn contend(
     name: &str,
     prepared: verify::Prepared,
     options: &Options,
+    keeper: &Path,
     progress: &Progress,
 ) -> anyhow::Result<Contender> {
     let command = prepared.command()?;
-    let keeper = std::env::current_exe()?;
+    let keeper = keeper.to_owned();
     let run = Run::start(1, Candidate { command, keeper }, progress.clone()).await?;
     let _waiting = progress.waiting_for(format!("{} clients of {name}", options.clients));
     let stage = match Stage::set(&run, Setting::default()).await {

@@ -10,8 +10,10 @@
 //! - [`observation`], [`judge`], [`exercises`], [`source`]: what follows from it.
 //! - [`report`], [`diagnosis`], [`explain`]: what is said about it; [`render`], [`reports`]: its forms.
 //! - [`record`], [`records`], [`standing`]: what is remembered of a learner's way.
+//! - [`book`]: the book, served with verdicts on its pages.
 
 pub mod author;
+pub mod book;
 pub mod cli;
 pub mod client;
 pub mod compare;

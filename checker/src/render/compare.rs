@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mock_services::moment::Moment;
+use serde::{Deserialize, Serialize};
 
 use crate::report::{Timeline, words};
 
@@ -17,7 +18,7 @@ use super::timeline::{Frame, extent, legend};
 const ROWS: usize = 12;
 
 /// One version and what was measured of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Contender {
     /// Its name: `callbacks`.
     pub name: String,

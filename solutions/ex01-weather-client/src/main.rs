@@ -29,10 +29,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+// ANCHOR: handler
 async fn today(State(weather): State<WeatherService>) -> Result<String, Fault> {
     let Weather { city, temperature } = weather.today().await?;
     Ok(format!("Today it's {temperature} in {city}"))
 }
+// ANCHOR_END: handler
 
 /// A clone shares the client, and with it the open connections.
 #[derive(Clone)]
@@ -58,11 +60,13 @@ impl WeatherService {
         Ok(Self { client, url })
     }
 
+    // ANCHOR: call
     async fn today(&self) -> reqwest::Result<Weather> {
         let url = format!("{}/today", self.url);
         let response = self.client.get(url).send().await?.error_for_status()?;
         response.json().await
     }
+    // ANCHOR_END: call
 }
 
 /// Why the weather service did not help: too late is 504, anything else 502.
@@ -74,6 +78,7 @@ impl From<reqwest::Error> for Fault {
     }
 }
 
+// ANCHOR: fault
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let status = match self.0.is_timeout() {
@@ -83,6 +88,7 @@ impl IntoResponse for Fault {
         (status, self.0.to_string()).into_response()
     }
 }
+// ANCHOR_END: fault
 
 fn env_or(name: &str, default: &str) -> String {
     env::var(name).unwrap_or_else(|_| default.to_owned())

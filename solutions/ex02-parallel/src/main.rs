@@ -29,6 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+// ANCHOR: handler
 async fn tomorrow(State(weather): State<WeatherService>) -> Result<Json<Temperatures>, Fault> {
     let (today, tomorrow) = tokio::try_join!(
         weather.temperature("today"),
@@ -36,6 +37,7 @@ async fn tomorrow(State(weather): State<WeatherService>) -> Result<Json<Temperat
     )?;
     Ok(Json(Temperatures { today, tomorrow }))
 }
+// ANCHOR_END: handler
 
 #[derive(Serialize)]
 struct Temperatures {

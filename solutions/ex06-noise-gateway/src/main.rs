@@ -131,6 +131,7 @@ fn reading(frame: &str) -> Option<(String, Value)> {
 ///
 /// There is no queue: a level is looked up at the moment when it can be sent,
 /// so a slow reader skips those that have been overtaken meanwhile.
+// ANCHOR: follow
 async fn follow<M: From<String>, S: Sink<M> + Unpin>(
     levels: &watch::Sender<Levels>,
     sink: &mut S,
@@ -147,6 +148,7 @@ async fn follow<M: From<String>, S: Sink<M> + Unpin>(
         levels.changed().await.expect("we hold the sender");
     }
 }
+// ANCHOR_END: follow
 
 /// The hub that hears of all levels, over one connection.
 struct Parent {

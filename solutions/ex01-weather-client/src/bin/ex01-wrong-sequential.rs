@@ -23,11 +23,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let listener = TcpListener::bind(("127.0.0.1", port))?;
     println!("ex01 listens on http://{}", listener.local_addr()?);
+    // ANCHOR: accept
     for client in listener.incoming() {
         if let Err(error) = client.and_then(|client| serve(client, &weather)) {
             eprintln!("lost a client: {error}");
         }
     }
+    // ANCHOR_END: accept
     Ok(())
 }
 
@@ -45,6 +47,7 @@ fn serve(mut client: TcpStream, weather: &WeatherService) -> io::Result<()> {
         }
     }
 
+    // ANCHOR: handler
     let mut words = request.split([' ', '?']);
     let (status, body) = match (words.next(), words.next()) {
         (Some("GET"), Some("/healthz")) => ("200 OK", "ok".to_owned()),
@@ -57,6 +60,7 @@ fn serve(mut client: TcpStream, weather: &WeatherService) -> io::Result<()> {
         },
         _ => ("404 Not Found", "ask for /today".to_owned()),
     };
+    // ANCHOR_END: handler
 
     let length = body.len();
     let answer = format!(
@@ -90,12 +94,14 @@ impl WeatherService {
         })
     }
 
+    // ANCHOR: call
     /// Asks, and stands still until the answer is there.
     fn today(&self) -> Result<Weather, ureq::Error> {
         let url = format!("{}/today", self.url);
         let body = self.agent.get(url).call()?.body_mut().read_to_string()?;
         serde_json::from_str(&body).map_err(|error| ureq::Error::Other(error.into()))
     }
+    // ANCHOR_END: call
 }
 
 fn env_or(name: &str, default: &str) -> String {

@@ -31,11 +31,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+// ANCHOR: handler
 async fn tomorrow(State(weather): State<WeatherService>) -> Result<Json<Temperatures>, Fault> {
     let today = weather.temperature("today").await?;
     let tomorrow = weather.temperature("tomorrow").await?;
     Ok(Json(Temperatures { today, tomorrow }))
 }
+// ANCHOR_END: handler
 
 #[derive(Serialize)]
 struct Temperatures {

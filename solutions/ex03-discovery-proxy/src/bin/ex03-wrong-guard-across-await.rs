@@ -91,10 +91,12 @@ fn is_service_url(text: &str) -> bool {
     Url::parse(text).is_ok_and(bare) && text.parse().is_ok_and(http)
 }
 
+// ANCHOR: guard
 async fn forward(State(proxy): State<Proxy>, request: Request) -> Result<Response, Fault> {
     let (head, body) = request.into_parts();
     let services = proxy.services.read().await;
     let url = services.get(name(&head.uri)).ok_or_else(Fault::unknown)?;
+    // ANCHOR_END: guard
 
     let mut call = Request::builder()
         .method(head.method)

@@ -43,6 +43,7 @@ async fn today(
         return Err(Refusal::NoKey);
     }
     let urls = services.urls().await?;
+    // ANCHOR: join
     let (allowed, weather) = tokio::join!(
         services.is_allowed(&urls.auth, &asked.key),
         services.weather(&urls.weather),
@@ -50,6 +51,7 @@ async fn today(
     if !allowed? {
         return Err(Refusal::Denied);
     }
+    // ANCHOR_END: join
     let Weather { city, temperature } = weather?;
     Ok(format!("Today it's {temperature} in {city}"))
 }

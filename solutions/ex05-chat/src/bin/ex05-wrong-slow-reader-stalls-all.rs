@@ -97,6 +97,7 @@ impl Chat {
         (queue, messages)
     }
 
+    // ANCHOR: say
     async fn say(&self, seat: &Seat, text: &str) {
         let message = Utf8Bytes::from(json!({"from": seat.name, "text": text}).to_string());
         let rooms = self.rooms.lock().await;
@@ -104,6 +105,7 @@ impl Chat {
             let _ = member.send(message.clone()).await; // an error: this one has left
         }
     }
+    // ANCHOR_END: say
 
     /// Forgets those who no longer receive, and the room with its last member.
     async fn leave(&self, room: &str) {

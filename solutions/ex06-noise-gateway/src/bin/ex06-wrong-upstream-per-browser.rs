@@ -96,6 +96,7 @@ async fn enter(State(gateway): State<Gateway>, ws: WebSocketUpgrade) -> Response
         .on_upgrade(|browser| serve(browser, gateway))
 }
 
+// ANCHOR: serve
 async fn serve(browser: WebSocket, gateway: Gateway) {
     let Gateway { levels, parent } = gateway;
     let (mut sink, mut stream) = browser.split();
@@ -105,6 +106,7 @@ async fn serve(browser: WebSocket, gateway: Gateway) {
         Err(_gone) = follow(&levels, &mut sink, &mut sent) => {}
         _never = parent.keep_informed(&levels) => {}
     }
+    // ANCHOR_END: serve
     // Reading on sends the answer to a close frame.
     let _ = timeout(CLOSING, async { while stream.next().await.is_some() {} }).await;
 }

@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let url = env_or("WEATHER_URL", "http://127.0.0.1:7001/weather");
 
     let events = EventLoop::new()?;
+    // ANCHOR: handler
     let address = events.listen(
         ([127, 0, 0, 1], port).into(),
         move |events: &EventLoop, request: Request, responder: Responder| match request.path() {
@@ -29,6 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             _ => responder.send(404, "ask for /today"),
         },
     )?;
+    // ANCHOR_END: handler
     println!("ex01-callbacks listens on http://{address}");
     events.run()?;
     Ok(())
@@ -40,6 +42,7 @@ struct Weather {
     temperature: String,
 }
 
+// ANCHOR: call
 /// There is no `?` here: nobody up the stack waits for a result.
 fn answer(responder: Responder, result: Result<Response, CallError>) {
     let response = match result {
@@ -55,6 +58,7 @@ fn answer(responder: Responder, result: Result<Response, CallError>) {
         Err(fault) => responder.send(502, format!("weather: {fault}")),
     }
 }
+// ANCHOR_END: call
 
 fn env_or(name: &str, default: &str) -> String {
     env::var(name).unwrap_or_else(|_| default.to_owned())
