@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod check;
 pub mod corpus;
+pub mod course_lock;
 pub mod record;
 pub mod soak;
 pub mod starters;
@@ -28,9 +29,15 @@ pub enum Command {
     #[command(after_help = "Example:\n  checker author bench --save")]
     Bench(bench::Options),
     /// Compare the starters that the checker carries with `exercises/`
+    #[command(
+        after_help = "Examples:\n  checker author starters\n  checker author starters --save"
+    )]
     Starters(starters::Options),
     /// Record the timelines that stand in the book, or check that they still hold
     Record(record::Options),
+    /// Lock the course that `checker init` writes to what the repository is locked to
+    #[command(after_help = "Example:\n  checker author course-lock")]
+    CourseLock,
     /// Keep processors busy until told to stop
     #[command(hide = true)]
     Spin,
@@ -55,6 +62,7 @@ pub async fn run(
         Command::Bench(options) => bench::run(workshop, options, keeper, say).await,
         Command::Starters(options) => starters::run(workshop, options, say),
         Command::Record(options) => record::run(workshop, options, keeper, say).await,
+        Command::CourseLock => course_lock::run(workshop, say).await,
         Command::Spin => loop {
             std::hint::spin_loop();
         },

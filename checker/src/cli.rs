@@ -12,6 +12,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use crate::author;
 use crate::book;
 use crate::compare;
+use crate::course;
 use crate::doctor;
 use crate::draw;
 use crate::explain;
@@ -146,6 +147,14 @@ enum Command {
         after_help = "Example:\n  checker verify ex02 --format json | checker draw - --svg > ex02.svg"
     )]
     Draw(draw::Options),
+    /// Write a fresh workshop into a folder: all that a learner needs
+    #[command(
+        after_help = "Examples:\n  checker init async-workshop\n  checker init async-workshop --with-solutions"
+    )]
+    Init(course::Init),
+    /// Bring a workshop to what this checker carries; what you changed stays yours
+    #[command(after_help = "Example:\n  checker update")]
+    Update,
     /// What your shell reads to complete this command line
     #[command(
         after_help = "Examples:\n  checker completions bash > ~/.local/share/bash-completion/completions/checker\n  checker completions fish > ~/.config/fish/completions/checker.fish\n  checker completions zsh > ~/.zfunc/_checker\n  checker completions powershell >> $PROFILE"
@@ -269,6 +278,10 @@ fn at_once(cli: &Cli) -> Option<anyhow::Result<u8>> {
         Some(Command::Draw(options)) => told(draw::run(options, sheet(cli.color, false))),
         Some(Command::Completions(options)) => {
             told(Ok(manual::completions(options, Cli::command())))
+        }
+        Some(Command::Init(options)) => told(course::init(options)),
+        Some(Command::Update) => {
+            told(here(cli).and_then(|workshop| course::update(&workshop.root)))
         }
         Some(Command::Man(options)) => told(manual::man(options, Cli::command())),
         None => answer(&|workshop, sheet| Ok(home::home(workshop, sheet))),
