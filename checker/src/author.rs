@@ -34,6 +34,7 @@ pub enum Command {
     )]
     Starters(starters::Options),
     /// Record the timelines that stand in the book, or check that they still hold
+    #[command(after_help = "Example:\n  checker author record")]
     Record(record::Options),
     /// Lock the course that `checker init` writes to what the repository is locked to
     #[command(after_help = "Example:\n  checker author course-lock")]
