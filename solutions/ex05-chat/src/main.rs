@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     env,
     error::Error,
+    pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -107,9 +108,16 @@ impl Chat {
 async fn converse(socket: WebSocket, name: String, room: Room, messages: Messages) {
     let (mut sink, mut stream) = socket.split();
     let (complain, complaints) = mpsc::channel(1);
-    let end = tokio::select! {
-        end = listen(&mut stream, &name, &room, complain) => end,
-        end = deliver(&mut sink, messages, complaints) => end,
+    let end = {
+        let mut delivering = pin!(deliver(&mut sink, messages, complaints));
+        tokio::select! {
+            end = listen(&mut stream, &name, &room, complain) => {
+                // What has been said by now still goes out.
+                let _ = timeout(CLOSING, delivering).await;
+                end
+            }
+            end = &mut delivering => end,
+        }
     };
     let _ = timeout(CLOSING, goodbye(end, sink, stream)).await;
 }
@@ -158,7 +166,8 @@ fn text_of(frame: &str) -> Option<String> {
     Some(frame.get("text")?.as_str()?.to_owned())
 }
 
-/// Sends what the room says, at the pace of this one reader.
+/// Sends what the room says, at the pace of this one reader. When its listener
+/// has gone, it ends once there is nothing left to send.
 async fn deliver(
     sink: &mut SplitSink<WebSocket, Message>,
     mut messages: Messages,
@@ -171,7 +180,11 @@ async fn deliver(
                 Err(RecvError::Lagged(n)) => json!({"missed": n}).to_string().into(),
                 Err(RecvError::Closed) => return End::Theirs,
             },
-            Some(complaint) = complaints.recv() => complaint,
+            complaint = complaints.recv() => match (complaint, messages.is_empty()) {
+                (Some(complaint), _) => complaint,
+                (None, false) => continue,
+                (None, true) => return End::Theirs, // nobody listens any more
+            },
         };
         match timeout(PATIENCE, sink.send(Message::Text(frame))).await {
             Ok(Ok(())) => {}

@@ -168,13 +168,18 @@ pub(super) fn page(seen: &Observation) -> Option<Fault> {
 /// Something that was said in another room.
 pub(super) fn mixed(seen: &Observation) -> Option<Fault> {
     let talks: Vec<_> = seen.talks.iter().filter(|t| t.about == "talk").collect();
-    for reader in &talks {
-        for said in texts(reader) {
-            let Some(text) = &said.text else { continue };
-            let speaker = talks.iter().find(|talk| talk.said.contains(text));
-            let Some(speaker) = speaker.filter(|talk| talk.room != reader.room) else {
-                continue;
-            };
+    // By speaker and reader, not as things came: the same program is told the
+    // same in every run.
+    for (speaker, reader) in talks
+        .iter()
+        .flat_map(|speaker| talks.iter().map(move |reader| (speaker, reader)))
+        .filter(|(speaker, reader)| speaker.room != reader.room)
+    {
+        let overheard = speaker
+            .said
+            .iter()
+            .find(|text| texts(reader).any(|said| said.text.as_ref() == Some(text)));
+        if let Some(text) = overheard {
             return Some(
                 Fault::new(
                     Diagnosis::RoomsMixed,
