@@ -427,7 +427,7 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
     }
     .inspect_err(|_| progress.clear())?;
     progress.clear();
-    if !options.no_record {
+    if matches!(program, Program::Exercise | Program::Bonus) && !options.no_record {
         warn(records::remember(&workshop.root, &reports));
     }
     let text = match options.format.form() {

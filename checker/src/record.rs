@@ -170,7 +170,7 @@ pub(crate) mod micros {
 mod tests {
     use super::*;
 
-    pub(crate) fn attempt(at: u64, exercise: &str, verdict: Verdict) -> Record {
+    fn attempt(at: u64, exercise: &str, verdict: Verdict) -> Record {
         Record::Attempt(Attempt {
             at,
             exercise: exercise.to_owned(),

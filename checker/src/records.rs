@@ -7,25 +7,24 @@
 //! So whoever is killed leaves the old file or the new one. The lock belongs to
 //! an open file: the system lets go of it when its owner ends, however that is.
 
-use std::fs::{self, File, TryLockError};
+mod contents;
+mod lock;
+
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 
 use crate::record::{self, Attempt, Line, Record};
 use crate::report::Report;
 
+use self::contents::Contents;
+
 /// The folder in a checkout that holds what the checker remembers.
 pub const FOLDER: &str = ".workshop";
 
 const FILE: &str = "progress.jsonl";
-
-/// Others hold the lock for some milliseconds. Whoever holds it for longer was
-/// stopped, and may never be woken.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The records of one checkout.
 #[derive(Clone, Debug)]
@@ -96,7 +95,7 @@ impl Records {
     fn change(&self, record: Option<&Record>) -> anyhow::Result<Option<String>> {
         fs::create_dir_all(&self.folder)
             .with_context(|| format!("cannot make the folder {}", self.folder.display()))?;
-        let _lock = self.lock()?;
+        let _lock = lock::take(&self.folder.join("lock"))?;
         let bytes = self.bytes()?;
         let mut contents = Contents::read(&bytes);
         if record.is_none() && contents.damaged == 0 {
@@ -136,40 +135,6 @@ impl Records {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(vec![]),
             read => read.with_context(|| format!("cannot read {}", self.file().display())),
         }
-    }
-
-    fn lock(&self) -> anyhow::Result<File> {
-        let path = self.folder.join("lock");
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .with_context(|| format!("cannot open {}", path.display()))?;
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            // Some file systems know no locks; one checker at a time is the rule there.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-                return Ok(file);
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("cannot lock {}", path.display()));
-            }
-            Err(TryLockError::WouldBlock) => {}
-        }
-        let (tell, told) = mpsc::channel();
-        std::thread::spawn(move || {
-            let locked = file.lock().map(|()| file);
-            let _ = tell.send(locked); // nobody waits any more: the file is closed, the lock gone
-        });
-        told.recv_timeout(PATIENCE)
-            .with_context(|| {
-                format!(
-                    "another checker holds {} and does not go on; is it stopped?",
-                    path.display()
-                )
-            })?
-            .with_context(|| format!("cannot lock {}", path.display()))
     }
 
     /// Keeps a copy of a damaged file under the first free name.
@@ -233,32 +198,6 @@ pub fn remember(root: &Path, reports: &[Report]) -> Option<String> {
     notice
 }
 
-#[derive(Default)]
-struct Contents {
-    lines: Vec<Line>,
-    /// How many lines are not intact.
-    damaged: usize,
-}
-
-impl Contents {
-    fn read(bytes: &[u8]) -> Self {
-        let mut contents = Self::default();
-        for line in bytes.split(|byte| *byte == b'\n') {
-            match Line::read(line) {
-                Some(line) => contents.lines.push(line),
-                None if line.is_empty() => {}
-                None => contents.damaged += 1,
-            }
-        }
-        contents
-    }
-
-    fn to_bytes(&self) -> Vec<u8> {
-        let lines = self.lines.iter().flat_map(|line| [&line.text, "\n"]);
-        lines.collect::<String>().into_bytes()
-    }
-}
-
 fn lines(count: usize) -> String {
     match count {
         1 => "1 line".to_owned(),
@@ -304,33 +243,6 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_truncations_and_flipped_bits_lose_nothing_that_is_intact() {
-        let (_root, records) = records(20);
-        let whole = fs::read(records.file()).expect("a file");
-        let lines: Vec<_> = whole.split(|byte| *byte == b'\n').collect();
-        let mut drawn = fastrand::Rng::with_seed(1);
-        for _ in 0..10_000 {
-            let mut bytes = whole.clone();
-            if drawn.bool() {
-                bytes.truncate(drawn.usize(..bytes.len()));
-            }
-            for _ in 0..drawn.usize(..4) {
-                if !bytes.is_empty() {
-                    let at = drawn.usize(..bytes.len());
-                    bytes[at] ^= 1 << drawn.u32(..8);
-                }
-            }
-            let read = Contents::read(&bytes);
-            let intact: Vec<_> = bytes
-                .split(|byte| *byte == b'\n')
-                .filter(|line| !line.is_empty() && lines.contains(line))
-                .collect();
-            let kept: Vec<_> = read.lines.iter().map(|line| line.text.as_bytes()).collect();
-            assert_eq!(kept, intact);
-        }
-    }
-
-    #[test]
     fn damage_is_set_aside_with_a_notice_and_the_rest_is_kept() {
         let (_root, records) = records(5);
         for round in 1..=3 {
@@ -369,9 +281,22 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_written_leaves_what_was_there() {
+        let (_root, records) = records(2);
+        let aside = records.folder.join(format!("{FILE}.new"));
+        fs::create_dir(&aside).expect("a folder in the way");
+        let error = records.add(&hint(2)).expect_err("it cannot be written");
+        assert!(format!("{error:#}").contains("cannot write"), "{error:#}");
+        assert_eq!(records.read().records, [hint(0), hint(1)]);
+        fs::remove_dir(&aside).expect("it is still there");
+        records.add(&hint(2)).expect("it is written");
+        assert_eq!(records.read().records.len(), 3);
+    }
+
+    #[test]
     fn whoever_keeps_the_lock_for_long_is_named() {
         let (_root, records) = records(1);
-        let _held = records.lock().expect("a lock");
+        let _held = lock::take(&records.folder.join("lock")).expect("a lock");
         let error = records.add(&hint(2)).expect_err("it is held");
         assert!(
             format!("{error:#}").contains("another checker"),

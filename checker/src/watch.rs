@@ -5,6 +5,7 @@
 //! ```
 
 mod changes;
+mod footer;
 mod frame;
 mod plain;
 mod saves;
@@ -124,13 +125,24 @@ pub async fn run(
     };
     let ended = asked_to_end()?;
     let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
-    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && !is_dumb {
+    let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if is_terminal && !is_dumb {
         watch.keys()?;
         let mut session = Session::new(workshop, look)?;
-        watch.until_told(ended, &mut session).await
-    } else {
-        watch.until_told(ended, &mut Plain::new(look)).await
+        return watch.until_told(ended, &mut session).await;
     }
+    let outcome = watch.until_told(ended, &mut Plain::new(look)).await;
+    match outcome {
+        // Whoever read this has read enough (`| head`).
+        Err(error) if is_closed_pipe(&error) => Ok(0),
+        other => other,
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 struct Watch<'a> {

@@ -1,19 +1,18 @@
 //! `checker watch` as a person meets it: a real terminal is typed into, and what
-//! its screen shows is read. The workshop is a small copy, whose programs are
-//! built beside everything else, so that only they are compiled.
+//! its screen shows is read.
 
 #![cfg(unix)]
+
+mod mini;
 
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use checker::record::Record;
-use checker::records::Records;
+use mini::{Mini, root, target};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 /// Longer than anything here takes on a busy machine.
@@ -21,115 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 const COLUMNS: u16 = 60;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the checker lies in the workshop")
-}
-
-/// A workshop with ex01 and ex02 only, in packages of a name of their own: the
-/// real ones may be under test at the same time.
-struct Mini {
-    root: PathBuf,
-}
-
-impl Mini {
-    /// Always at the same place, so that it is compiled once.
-    fn new(name: &str) -> Self {
-        let mini = Self {
-            root: Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("watch-{name}")),
-        };
-        let _ = fs::remove_dir_all(&mini.root);
-        let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("the manifest");
-        let manifest: String = manifest
-            .lines()
-            .filter(|line| !line.starts_with("default-members"))
-            .map(|line| match line {
-                _ if line.starts_with("members") => {
-                    "members = [\"checker/unified\", \"exercises/*\"]\n".to_owned()
-                }
-                _ => format!("{line}\n"),
-            })
-            .collect();
-        mini.write("Cargo.toml", &manifest);
-        for file in [
-            "Cargo.lock",
-            "checker/unified/Cargo.toml",
-            "checker/unified/src/lib.rs",
-        ] {
-            let text = fs::read_to_string(root().join(file)).expect("a file");
-            mini.write(file, &text);
-        }
-        for (id, folder) in [("ex01", "ex01-weather-client"), ("ex02", "ex02-parallel")] {
-            let package = format!("{name}-{id}");
-            let read = |file: &str| {
-                let path = root().join("checker/starters").join(folder).join(file);
-                fs::read_to_string(path).expect("a starter")
-            };
-            let manifest = read("Cargo.toml.txt")
-                .replace(&format!("\"{id}\""), &format!("\"{package}\""))
-                .replace("callback-kit.workspace = true\n", "");
-            mini.write(&format!("exercises/{folder}/Cargo.toml"), &manifest);
-            let mut description = read("exercise.toml")
-                .replace(
-                    &format!("package = \"{id}\""),
-                    &format!("package = \"{package}\""),
-                )
-                .replace(
-                    &format!("binary = \"{id}\""),
-                    &format!("binary = \"{package}\""),
-                );
-            if let Some(bonus) = description.find("\n[") {
-                description.truncate(bonus + 1);
-            }
-            mini.write(&format!("exercises/{folder}/exercise.toml"), &description);
-            mini.write(
-                &format!("exercises/{folder}/src/main.rs"),
-                &read("src/main.rs"),
-            );
-        }
-        mini
-    }
-
-    fn write(&self, file: &str, text: &str) {
-        let path = self.root.join(file);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        fs::write(path, text).expect("a file");
-    }
-
-    /// As many editors do it: a file beside it, then a rename.
-    fn save(&self, file: &str, text: &str) {
-        let aside = format!("{file}~");
-        self.write(&aside, text);
-        fs::rename(self.root.join(aside), self.root.join(file)).expect("it is renamed");
-    }
-
-    fn attempts(&self) -> Vec<(String, Option<String>)> {
-        let records = Records::of(&self.root).read().records;
-        let attempts = records.into_iter().filter_map(|record| match record {
-            Record::Attempt(attempt) => Some((attempt.exercise, attempt.diagnosis)),
-            Record::Hint(_) => None,
-        });
-        attempts.collect()
-    }
-
-    fn checker(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_checker"));
-        command
-            .args(arguments)
-            .current_dir(&self.root)
-            .env("CARGO_TARGET_DIR", target())
-            .env("CARGO_NET_OFFLINE", "true")
-            .stdin(Stdio::null());
-        command
-    }
-}
-
-fn target() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .expect("the target folder")
-        .to_owned()
+/// As many editors do it: a file beside it, then a rename.
+fn save(mini: &Mini, file: &str, text: &str) {
+    let aside = format!("{file}~");
+    mini.write(&aside, text);
+    fs::rename(mini.root.join(aside), mini.root.join(file)).expect("it is renamed");
 }
 
 fn answer(of: &str) -> String {
@@ -211,7 +106,16 @@ impl Terminal {
 
     /// Waits until it ends; its exit code. The terminal has to be as it was.
     fn ends(mut self, modes: &str) -> u32 {
-        let code = self.checker.wait().expect("it ends").exit_code();
+        let began = Instant::now();
+        let code = loop {
+            if let Some(status) = self.checker.try_wait().expect("it can be waited for") {
+                break status.exit_code();
+            }
+            let waited = self.output.recv_timeout(Duration::from_millis(20));
+            self.screen.process(&waited.unwrap_or_default());
+            let text = self.text();
+            assert!(began.elapsed() < PATIENCE, "it does not end:\n{text}");
+        };
         while let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(200)) {
             self.screen.process(&bytes);
         }
@@ -240,6 +144,12 @@ impl Terminal {
     }
 }
 
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.checker.kill(); // only a test that failed leaves one behind
+    }
+}
+
 fn size(count: u16) -> NonZero<u16> {
     NonZero::new(count).expect("a size")
 }
@@ -263,7 +173,7 @@ fn a_learner_saves_until_it_passes_and_goes_on() {
         "q quit",
     ]);
 
-    mini.save(main, "fn main() { let wrong: u8 = \"words\"; }\n");
+    save(&mini, main, "fn main() { let wrong: u8 = \"words\"; }\n");
     let screen = terminal.shows(&["FAIL ex01 · not-compiling", "now: not-compiling"]);
     assert!(screen.contains("mismatched types"), "{screen}");
 
@@ -276,7 +186,7 @@ fn a_learner_saves_until_it_passes_and_goes_on() {
     for half in ["fn main() {", "fn main() { panic!() }"] {
         mini.write(main, half);
     }
-    mini.save(main, &answer("ex01-weather-client"));
+    save(&mini, main, &answer("ex01-weather-client"));
     let screen = terminal.shows(&["PASS ex01", "was: not-compiling; now: kept"]);
     assert!(screen.contains("n goes on to ex02"), "{screen}");
 
@@ -342,7 +252,7 @@ fn a_save_ends_the_build_in_flight_with_all_that_it_has_started() {
         fs::read_to_string(&told).ok()?.parse::<u32>().ok()
     });
     assert!(is_alive(pid));
-    mini.save(&format!("{exercise}/build.rs"), "fn main() {}");
+    save(&mini, &format!("{exercise}/build.rs"), "fn main() {}");
     until("it is gone", || (!is_alive(pid)).then_some(()));
     terminal.shows(&["FAIL ex02 · sequential", "waiting for a save"]);
 
@@ -353,7 +263,25 @@ fn a_save_ends_the_build_in_flight_with_all_that_it_has_started() {
     fs::write(aside.join("src/main.rs"), answer("ex02-parallel")).expect("a file");
     fs::rename(&aside, &folder).expect("it is renamed");
     terminal.shows(&["PASS ex02"]);
-    mini.save(&format!("{exercise}/src/main.rs"), "fn main() {}");
+    save(&mini, &format!("{exercise}/src/main.rs"), "fn main() {}");
+    terminal.shows(&["FAIL ex02 · exited"]);
+
+    // All exercises are, as after a checkout of another branch.
+    let exercises = mini.root.join("exercises");
+    let gone = mini.root.join("gone");
+    fs::rename(&exercises, &gone).expect("it is renamed");
+    let copied = Command::new("cp")
+        .arg("-r")
+        .args([&gone, &exercises])
+        .status();
+    assert!(copied.expect("cp runs").success());
+    save(
+        &mini,
+        &format!("{exercise}/src/main.rs"),
+        &answer("ex02-parallel"),
+    );
+    terminal.shows(&["PASS ex02"]);
+    save(&mini, &format!("{exercise}/src/main.rs"), "fn main() {}");
     terminal.shows(&["FAIL ex02 · exited"]);
 
     terminal.press("\u{3}");
@@ -430,7 +358,7 @@ fn without_a_terminal_there_are_plain_lines() {
         }
     };
     hear("FAIL ex01 · exited");
-    mini.save(main, "fn main() { wrong }\n");
+    save(&mini, main, "fn main() { wrong }\n");
     hear("ex01/ready was: exited; now: not-compiling");
     assert!(!said.contains('\u{1b}'), "{said}");
     let killed = Command::new("kill")
@@ -439,6 +367,25 @@ fn without_a_terminal_there_are_plain_lines() {
         .expect("kill runs");
     assert!(killed.success());
     assert_eq!(checker.wait().expect("it ends").code(), Some(130));
+}
+
+#[test]
+fn a_closed_pipe_ends_it_quietly() {
+    let mini = Mini::new("pipe");
+    mini.write(
+        "exercises/ex01-weather-client/src/main.rs",
+        "fn main() { wrong }\n",
+    );
+    let mut checker = mini
+        .checker(&["watch"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(checker.stdout.take());
+    let output = checker.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), said.as_ref()), (Some(0), ""));
 }
 
 fn is_alive(pid: u32) -> bool {

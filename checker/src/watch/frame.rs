@@ -8,12 +8,12 @@ use unicode_width::UnicodeWidthChar as _;
 pub(super) struct Frame<'a> {
     /// The verdict, a hint, the list. It may have colours.
     pub(super) text: &'a str,
-    /// The text's first row stays while the rest scrolls.
-    pub(super) pinned: bool,
+    /// The text is seen from its end (what is to be done stands there), and its
+    /// first row stays.
+    pub(super) from_end: bool,
     /// What is always to be seen beneath it.
     pub(super) footer: &'a [String],
-    /// How far the text was scrolled: rows from its end where it is pinned (what
-    /// is to be done stands there), else from its start.
+    /// How far the text was scrolled, from its end or from its start.
     pub(super) scrolled: usize,
     /// Columns.
     pub(super) width: usize,
@@ -44,12 +44,12 @@ impl Frame<'_> {
             return Picture { rows, furthest: 0 };
         }
         // One row says that there is more.
-        let pinned = usize::from(self.pinned && room > 4);
+        let pinned = usize::from(self.from_end && room > 4);
         let shown = room.saturating_sub(1 + pinned);
         let furthest = text.len() - pinned - shown;
         let scrolled = self.scrolled.min(furthest);
         let from = pinned
-            + if self.pinned {
+            + if self.from_end {
                 furthest - scrolled
             } else {
                 scrolled
@@ -78,7 +78,9 @@ impl Frame<'_> {
                 format!("{key} {count} more {rows} {place}")
             })
             .collect();
-        format!("\u{1b}[2m  {}\u{1b}[0m", parts.join("   "))
+        let told = format!("  {}", parts.join("   "));
+        let fitting: String = told.chars().take(self.width).collect();
+        format!("\u{1b}[2m{fitting}\u{1b}[0m")
     }
 }
 
@@ -139,7 +141,7 @@ mod tests {
     fn frame<'a>(text: &'a str, footer: &'a [String]) -> Frame<'a> {
         Frame {
             text,
-            pinned: true,
+            from_end: true,
             footer,
             scrolled: 0,
             width: 60,
@@ -196,19 +198,18 @@ mod tests {
         let long = format!("{}\n{}", "wide ".repeat(50), text(20));
         for height in 1..40 {
             for width in [1, 2, 10, 60] {
-                for pinned in [false, true] {
+                for from_end in [false, true] {
                     let frame = Frame {
                         height,
                         width,
-                        pinned,
+                        from_end,
                         scrolled: height,
                         ..frame(&long, &footer)
                     };
                     let rows = shown(frame);
                     assert!(rows.len() <= height, "{} of {height}", rows.len());
                     let is_narrow = |row: &String| row.chars().count() <= width.max(2);
-                    let text = &rows[..rows.len().saturating_sub(footer.len() + 1)];
-                    assert!(text.iter().all(is_narrow), "{width}: {text:?}");
+                    assert!(rows.iter().all(is_narrow), "{width}: {rows:?}");
                 }
             }
         }

@@ -36,27 +36,27 @@ impl Screen {
         (usize::from(width.max(1)), usize::from(height.max(1)))
     }
 
-    /// Shows these rows and nothing else, in one go. What is to be seen already
-    /// is not drawn again.
+    /// Shows these rows and nothing else, in one go. Rows that are to be seen
+    /// already are not drawn again: a terminal may be far away.
     pub(super) fn draw(&mut self, rows: Vec<String>) -> io::Result<()> {
         if rows == self.drawn {
             return Ok(());
         }
         let mut picture = vec![];
-        queue!(picture, BeginSynchronizedUpdate, MoveTo(0, 0))?;
+        queue!(picture, BeginSynchronizedUpdate)?;
         for (i, row) in rows.iter().enumerate() {
-            if i > 0 {
-                picture.extend_from_slice(b"\r\n");
+            if self.drawn.get(i) == Some(row) {
+                continue;
             }
-            // Before it is written: after a full row, the cursor stands on its last letter.
-            queue!(picture, Clear(ClearType::CurrentLine))?;
+            // Cleared before it is written: after a full row, the cursor stands
+            // on its last letter.
+            queue!(picture, MoveTo(0, line(i)), Clear(ClearType::CurrentLine))?;
             picture.extend_from_slice(row.as_bytes());
             queue!(picture, ResetColor)?;
         }
-        // Beneath the last row, not on it: that may be the terminal's last.
-        if rows.len() < self.size().1 {
-            picture.extend_from_slice(b"\r\n");
-            queue!(picture, Clear(ClearType::FromCursorDown))?;
+        if rows.len() < self.drawn.len() {
+            let beneath = MoveTo(0, line(rows.len()));
+            queue!(picture, beneath, Clear(ClearType::FromCursorDown))?;
         }
         queue!(picture, EndSynchronizedUpdate)?;
         let mut out = io::stdout().lock();
@@ -71,7 +71,7 @@ impl Screen {
         self.drawn.clear();
         let mut blank = vec![];
         queue!(blank, Clear(ClearType::All))?;
-        io::stdout().lock().write_all(&blank)
+        io::stdout().write_all(&blank)
     }
 
     /// Gives the terminal back and stops, as Ctrl-Z asks for; takes it again
@@ -89,6 +89,10 @@ impl Drop for Screen {
     fn drop(&mut self) {
         restore();
     }
+}
+
+fn line(number: usize) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
 }
 
 fn take() -> io::Result<()> {

@@ -4,19 +4,19 @@ use std::io::Write as _;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use crate::diagnosis::Diagnosis;
 use crate::hint::{self, Wanted};
 use crate::interrupt;
 use crate::records::Records;
 use crate::render::{self, Sheet};
-use crate::report::{Report, Verdict};
+use crate::report::{Outcome, Report, Verdict};
 use crate::standing;
 use crate::workshop::{Exercise, Workshop};
 
+use super::footer::Footer;
 use super::frame::Frame;
 use super::screen::Screen;
 use super::{Event, Look, Order, Show, changes};
-
-const KEYS: &str = "h hint · r rerun · n next · l list · ? help · q quit";
 
 const HELP: &str = "\
 checker watch
@@ -103,6 +103,12 @@ impl<'a> Session<'a> {
         let (width, height) = self.screen.size();
         let text = match &self.view {
             View::Verdict => match &self.latest {
+                Some(report) if self.does_not_compile() => {
+                    // What was not reached would only stand before the error.
+                    let mut short = report.clone();
+                    short.findings.retain(|f| f.outcome != Outcome::NotReached);
+                    render::human(&short, &sheet)
+                }
                 Some(report) => render::human(report, &sheet),
                 None => self.opening(),
             },
@@ -127,7 +133,7 @@ impl<'a> Session<'a> {
         let footer: Vec<_> = footer.into_iter().map(letters).collect();
         let picture = Frame {
             text: &text,
-            pinned: matches!(self.view, View::Verdict),
+            from_end: self.is_seen_from_its_end(),
             footer: &footer,
             scrolled: self.scrolled,
             width,
@@ -141,58 +147,38 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// What is to be done stands at the end of a verdict. What a compiler says
+    /// begins with what matters most.
+    fn is_seen_from_its_end(&self) -> bool {
+        matches!(self.view, View::Verdict) && !self.does_not_compile()
+    }
+
+    fn does_not_compile(&self) -> bool {
+        let leading = self.latest.as_ref().and_then(Report::leading);
+        leading.and_then(|finding| finding.diagnosis) == Some(Diagnosis::NotCompiling)
+    }
+
     fn opening(&self) -> String {
         self.exercise.map_or(String::new(), |exercise| {
             format!("{} · {}\n", exercise.id, exercise.title)
         })
     }
 
-    /// What happens now, what changed, and the keys.
     fn footer(&self) -> Vec<String> {
-        let mut rows = vec![String::new(), self.status()];
-        if !self.running
-            && matches!(self.view, View::Verdict)
-            && let Some(changes) = &self.changes
-        {
-            const SHOWN: usize = 4;
-            rows.extend(changes.iter().take(SHOWN).map(|line| format!("  {line}")));
-            match changes.len() {
-                0 => rows.push("  nothing changed since the last run".to_owned()),
-                n if n > SHOWN => rows.push(format!("  and {} more changes", n - SHOWN)),
-                _ => {}
-            }
+        let verdict = self.latest.as_ref().map(Report::verdict);
+        let is_over = !self.running && verdict == Some(Verdict::Pass);
+        Footer {
+            waiting: self.running.then_some(self.waiting.as_str()),
+            notice: self.notice.as_deref(),
+            exercise: self.exercise,
+            verdict,
+            next: is_over.then(|| self.next()).flatten(),
+            changes: match self.view {
+                View::Verdict => self.changes.as_deref(),
+                _ => None,
+            },
         }
-        rows.push(format!("\u{1b}[2m{KEYS}\u{1b}[0m"));
-        rows
-    }
-
-    fn status(&self) -> String {
-        let bold = |text: &str| format!("\u{1b}[1m{text}\u{1b}[0m");
-        if self.running {
-            let waiting = if self.waiting.is_empty() {
-                "running …"
-            } else {
-                &self.waiting
-            };
-            return bold(waiting);
-        }
-        if let Some(notice) = &self.notice {
-            return bold(notice);
-        }
-        let (Some(exercise), Some(report)) = (self.exercise, &self.latest) else {
-            return String::new();
-        };
-        match (report.verdict(), self.next()) {
-            (Verdict::Pass, Some(next)) => bold(&format!(
-                "{} passed. n goes on to {} · {}",
-                exercise.id, next.id, next.title
-            )),
-            (Verdict::Pass, None) => bold(&format!(
-                "{} passed, and so has every other exercise.",
-                exercise.id
-            )),
-            _ => format!("waiting for a save in exercises/{}", exercise.folder_name()),
-        }
+        .rows()
     }
 
     fn next(&self) -> Option<&'a Exercise> {
@@ -208,8 +194,7 @@ impl<'a> Session<'a> {
             return self.control(key.code);
         }
         let page = self.screen.size().1.saturating_sub(8).max(1);
-        // A verdict is seen from its end, everything else from its start.
-        let up_is_further = matches!(self.view, View::Verdict);
+        let up_is_further = self.is_seen_from_its_end();
         match key.code {
             KeyCode::Char('q') => return Ok(Order::Quit(0)),
             KeyCode::Char('r') => return Ok(Order::Again),
