@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod check;
 pub mod corpus;
+pub mod course_lock;
 pub mod record;
 pub mod soak;
 pub mod starters;
@@ -19,15 +20,25 @@ use crate::workshop::Workshop;
 pub enum Command {
     /// Prove the course's invariants: starters fail for their own reason,
     /// solutions pass, every wrong program gets its diagnosis
+    #[command(after_help = "Examples:\n  checker author check\n  checker author check --only ex02")]
     Check(check::Options),
     /// Grade the whole corpus again and again, and count how often that is right
+    #[command(after_help = "Example:\n  checker author soak --runs 20 --load 8")]
     Soak(soak::Options),
     /// Measure how long verdicts take
+    #[command(after_help = "Example:\n  checker author bench --save")]
     Bench(bench::Options),
     /// Compare the starters that the checker carries with `exercises/`
+    #[command(
+        after_help = "Examples:\n  checker author starters\n  checker author starters --save"
+    )]
     Starters(starters::Options),
     /// Record the timelines that stand in the book, or check that they still hold
+    #[command(after_help = "Example:\n  checker author record")]
     Record(record::Options),
+    /// Lock the course that `checker init` writes to what the repository is locked to
+    #[command(after_help = "Example:\n  checker author course-lock")]
+    CourseLock,
     /// Keep processors busy until told to stop
     #[command(hide = true)]
     Spin,
@@ -52,6 +63,7 @@ pub async fn run(
         Command::Bench(options) => bench::run(workshop, options, keeper, say).await,
         Command::Starters(options) => starters::run(workshop, options, say),
         Command::Record(options) => record::run(workshop, options, keeper, say).await,
+        Command::CourseLock => course_lock::run(workshop, say).await,
         Command::Spin => loop {
             std::hint::spin_loop();
         },

@@ -2,24 +2,27 @@
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::author;
 use crate::book;
 use crate::compare;
+use crate::course;
 use crate::doctor;
 use crate::draw;
 use crate::explain;
 use crate::hint::{self, Wanted};
 use crate::home;
 use crate::interrupt;
+use crate::manual;
 use crate::progress::Progress;
 use crate::records;
+use crate::render::link::Pointer;
 use crate::render::{self, Sheet};
 use crate::report::{Report, Verdict};
 use crate::reports::{self, Destination, Form};
@@ -37,7 +40,10 @@ const ERROR: u8 = 2;
     name = "checker",
     version,
     about = "Grades your server by what it does with its waiting time",
-    after_help = "Exit codes: 0 pass, 1 fail, 2 wrong use or a fault that is not yours, 3 this machine was too busy to judge."
+    after_help = format!(
+        "Examples:\n  checker\n  checker watch\n  checker verify ex01\n  checker doctor\n\n{}",
+        manual::EXIT_CODES
+    )
 )]
 struct Cli {
     /// Without a command: where you are, and what is next
@@ -141,8 +147,29 @@ enum Command {
         after_help = "Example:\n  checker verify ex02 --format json | checker draw - --svg > ex02.svg"
     )]
     Draw(draw::Options),
+    /// Write a fresh workshop into a folder: all that a learner needs
+    #[command(
+        after_help = "Examples:\n  checker init async-workshop\n  checker init async-workshop --with-solutions"
+    )]
+    Init(course::Init),
+    /// Bring a workshop to what this checker carries; what you changed stays yours
+    #[command(after_help = "Example:\n  checker update")]
+    Update,
+    /// What your shell reads to complete this command line
+    #[command(
+        after_help = "Examples:\n  checker completions bash > ~/.local/share/bash-completion/completions/checker\n  checker completions fish > ~/.config/fish/completions/checker.fish\n  checker completions zsh > ~/.zfunc/_checker\n  checker completions powershell >> $PROFILE"
+    )]
+    Completions(manual::Completions),
+    /// Man pages
+    #[command(
+        after_help = "Examples:\n  checker man > checker.1\n  checker man ~/.local/share/man/man1"
+    )]
+    Man(manual::Man),
     /// For authors of the course: prove that it holds what it promises
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  checker author check --only ex02"
+    )]
     Author(author::Command),
 }
 
@@ -173,6 +200,9 @@ struct Verify {
     /// .html, .md, results.json (Gradescope), or FORM:FILE. May be repeated
     #[arg(long, value_name = "FILE")]
     report: Vec<Destination>,
+    /// Say the verdict and no more
+    #[arg(long, short, conflicts_with_all = ["format", "timings"])]
+    quiet: bool,
     /// Say where the time went
     #[arg(long)]
     timings: bool,
@@ -246,6 +276,14 @@ fn at_once(cli: &Cli) -> Option<anyhow::Result<u8>> {
             &sheet(cli.color, false),
         )),
         Some(Command::Draw(options)) => told(draw::run(options, sheet(cli.color, false))),
+        Some(Command::Completions(options)) => {
+            told(Ok(manual::completions(options, Cli::command())))
+        }
+        Some(Command::Init(options)) => told(course::init(options)),
+        Some(Command::Update) => {
+            told(here(cli).and_then(|workshop| course::update(&workshop.root)))
+        }
+        Some(Command::Man(options)) => told(manual::man(options, Cli::command())),
         None => answer(&|workshop, sheet| Ok(home::home(workshop, sheet))),
         Some(Command::List) => answer(&|workshop, sheet| Ok(home::list(workshop, sheet))),
         Some(Command::Hint {
@@ -372,7 +410,7 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
         for exercise in exercises {
             prepared.push(verify::prepare(workshop, exercise, &program, &progress).await?);
         }
-        if options.format == Format::Human {
+        if options.format == Format::Human && !options.quiet {
             for one in &prepared {
                 print(&render::opening(&one.title(), one.build_time()), colour)?;
             }
@@ -393,6 +431,10 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
         warn(records::remember(&workshop.root, &reports));
     }
     let text = match options.format.form() {
+        None if options.quiet => reports
+            .iter()
+            .map(|report| render::verdict_line(report, &sheet))
+            .collect(),
         None => reports
             .iter()
             .map(|report| render::human(report, &sheet))
@@ -407,7 +449,40 @@ async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> an
     for to in &options.report {
         to.save(&reports, options.all)?;
     }
+    if options.format == Format::Human && !options.quiet {
+        let pointers = pointers(workshop, &reports, &options.report);
+        print(&render::link::pointers(&pointers, &sheet), colour)?;
+    }
     Ok(exit_code(&reports))
+}
+
+/// Where to go on: the page of what is not passed, and the reports.
+fn pointers(workshop: &Workshop, reports: &[Report], written: &[Destination]) -> Vec<Pointer> {
+    let pointer = |what, name: String, file: &Path| Pointer {
+        what,
+        name,
+        url: file
+            .canonicalize()
+            .ok()
+            .and_then(|file| url::Url::from_file_path(file).ok())
+            .map(String::from),
+    };
+    let pages = reports
+        .iter()
+        .filter(|report| report.verdict() == Verdict::Fail)
+        .filter_map(|report| workshop.exercise(&report.exercise).ok())
+        .map(|exercise| {
+            let page = Path::new("book").join("src").join(&exercise.chapter);
+            pointer(
+                "read more",
+                page.display().to_string(),
+                &workshop.root.join(&page),
+            )
+        });
+    let written = written
+        .iter()
+        .map(|to| pointer("report", to.file.display().to_string(), &to.file));
+    pages.chain(written).collect()
 }
 
 /// A fail anywhere is a fail; else anything undecided is inconclusive.
@@ -438,6 +513,8 @@ fn sheet(colour: Colour, timings: bool) -> Sheet {
         plain: !terminal && colour != Colour::Always,
         unicode: is_unicode(),
         timings,
+        links: colour != Colour::Never
+            && supports_hyperlinks::on(supports_hyperlinks::Stream::Stdout),
     }
 }
 
@@ -472,5 +549,54 @@ fn choice(colour: Colour) -> anstream::ColorChoice {
         Colour::Auto => anstream::AutoStream::choice(&std::io::stdout()),
         Colour::Always => anstream::ColorChoice::Always,
         Colour::Never => anstream::ColorChoice::Never,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every command that people see, with its name from the first word on.
+    fn commands(of: &clap::Command, path: &str) -> Vec<(String, clap::Command)> {
+        let mut all = vec![(path.to_owned(), of.clone())];
+        for one in of.get_subcommands().filter(|one| !one.is_hide_set()) {
+            all.extend(commands(one, &format!("{path} {}", one.get_name())));
+        }
+        all
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples_that_are_understood() {
+        for (path, command) in commands(&Cli::command(), "checker") {
+            let help = command.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            let examples: Vec<_> = help
+                .lines()
+                .filter_map(|line| line.strip_prefix("  "))
+                .filter(|line| line.starts_with("checker"))
+                .collect();
+            assert!(!examples.is_empty(), "{path} has no example");
+            for example in examples {
+                assert!(example.starts_with(&path), "{example} is none of {path}");
+                let line = example.split(['|', '>']).next().unwrap_or_default();
+                let words = shell_words::split(line).expect("as a shell reads it");
+                Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{example}: {error}"));
+            }
+        }
+    }
+
+    #[test]
+    fn the_readme_has_the_exit_codes_of_the_help() {
+        let readme = include_str!("../../README.md");
+        for line in manual::EXIT_CODES.lines().skip(1) {
+            let (code, meaning) = line.trim().split_once(' ').expect("a code and its meaning");
+            let row = format!("| {code} | {} |", meaning.trim());
+            assert!(readme.contains(&row), "{row}");
+        }
     }
 }

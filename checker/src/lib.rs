@@ -9,6 +9,7 @@
 //! - [`run`], [`stage`], [`program`], [`client`], [`probe`]: everything with effects.
 //! - [`observation`], [`judge`], [`exercises`], [`source`]: what follows from it.
 //! - [`report`], [`diagnosis`], [`explain`]: what is said about it; [`render`], [`reports`]: its forms.
+//! - [`course`], [`embedded`]: what the checker carries, and how it becomes a workshop.
 //! - [`record`], [`records`], [`standing`]: what is remembered of a learner's way.
 //! - [`book`]: the book, served with verdicts on its pages.
 
@@ -19,6 +20,7 @@ pub mod client;
 pub mod compare;
 pub mod compile;
 pub mod contract;
+pub mod course;
 pub mod critical_path;
 pub mod diagnosis;
 pub mod doctor;
@@ -30,6 +32,7 @@ pub mod hint;
 pub mod home;
 pub mod interrupt;
 pub mod judge;
+pub mod manual;
 pub mod observation;
 pub mod probe;
 pub mod program;
@@ -37,6 +40,7 @@ pub mod progress;
 pub mod record;
 pub mod records;
 pub mod render;
+pub mod replace;
 pub mod report;
 pub mod reports;
 pub mod reset;

@@ -13,6 +13,7 @@ mod glyphs;
 mod hint;
 mod human;
 mod lanes;
+pub mod link;
 pub mod page;
 mod prose;
 mod rows;
@@ -29,7 +30,7 @@ use std::time::Duration;
 pub use clean::{clean, keep_colours};
 pub use difference::difference;
 pub use hint::hint;
-pub use human::human;
+pub use human::{human, verdict_line};
 
 use crate::report::{Report, Timeline, words};
 
@@ -44,6 +45,8 @@ pub struct Sheet {
     pub unicode: bool,
     /// Whether to say where the time went.
     pub timings: bool,
+    /// Whether the terminal has links.
+    pub links: bool,
 }
 
 impl Default for Sheet {
@@ -53,6 +56,7 @@ impl Default for Sheet {
             plain: false,
             unicode: true,
             timings: false,
+            links: false,
         }
     }
 }

@@ -107,6 +107,12 @@ pub async fn prepare(
             (Ok((found(command)?, None)), Duration::ZERO)
         }
         Some(target) => {
+            anyhow::ensure!(
+                target.package != exercise.solution.package
+                    || workshop.root.join("solutions").is_dir(),
+                "this workshop was made without the answers; `checker init {} --with-solutions` adds them",
+                workshop.root.display()
+            );
             let said = |crates, since| progress.building(&target.binary, crates, since);
             said(0, Duration::ZERO);
             let (built, took) = compile::build(&workshop.root, &target, &said).await?;

@@ -83,6 +83,12 @@ impl Canvas {
         self.rows.push(Row::Kept(line));
     }
 
+    /// As [`Canvas::keep`], in place of the newest row.
+    pub(super) fn replace(&mut self, line: String) {
+        self.rows.pop();
+        self.keep(line);
+    }
+
     /// Writes on the newest row and returns the column after the text. What
     /// lies beyond the edge is not drawn; what acts on a terminal is not either.
     pub(super) fn put(&mut self, at: Column, text: &str, style: Style) -> Column {

@@ -48,6 +48,17 @@ pub fn human(report: &Report, sheet: &Sheet) -> String {
     canvas.flush()
 }
 
+/// The verdict and no more, on one line however long.
+pub fn verdict_line(report: &Report, sheet: &Sheet) -> String {
+    let sheet = Sheet {
+        width: usize::from(u16::MAX),
+        ..*sheet
+    };
+    let mut canvas = Canvas::new(&sheet);
+    headline(&mut canvas, report);
+    canvas.flush()
+}
+
 fn verdict(report: &Report) -> (&'static str, Style) {
     match report.verdict() {
         Verdict::Pass => ("PASS", GOOD),
@@ -260,7 +271,7 @@ mod tests {
                 width,
                 unicode,
                 plain,
-                timings: false,
+                ..Sheet::default()
             },
         ))
     }

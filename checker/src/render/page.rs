@@ -167,6 +167,7 @@ mod tests {
         plain: false,
         unicode: true,
         timings: false,
+        links: false,
     };
 
     fn strip(text: &str) -> String {
@@ -180,6 +181,7 @@ mod tests {
             plain: true,
             unicode: false,
             timings: false,
+            links: false,
         };
         let markdown = Diagnosis::CreatedNotStarted.page();
         insta::assert_snapshot!(format!(

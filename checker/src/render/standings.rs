@@ -64,6 +64,7 @@ mod tests {
                     unicode,
                     plain,
                     timings: false,
+                    links: false,
                 };
                 let drawn = anstream::adapter::strip_str(&draw(&sheet)).to_string();
                 let is_narrow = |line: &str| prose::width(line) <= width;

@@ -2,13 +2,13 @@
 //! nothing but an older report.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum as _;
 
+use crate::replace::replace;
 use crate::report::Report;
 
 use super::Form;
@@ -98,26 +98,11 @@ impl Destination {
         let written = if self.file.exists() && !self.file.is_file() {
             fs::write(&self.file, text).context("writing failed")
         } else {
-            self.replace(&text)
+            replace(&self.file, text.as_bytes()).context("its folder refuses")
         };
         written.with_context(|| {
             format!("the verdict stands, but the report {shown} could not be written")
         })
-    }
-
-    fn replace(&self, text: &str) -> anyhow::Result<()> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".report-");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            // As any other new file: less what the umask takes.
-            builder.permissions(fs::Permissions::from_mode(0o666));
-        }
-        let mut file = builder.tempfile_in(folder(&self.file))?;
-        file.write_all(text.as_bytes())?;
-        file.persist(&self.file)?;
-        Ok(())
     }
 }
 
