@@ -1,14 +1,17 @@
 //! The command line: parse, call, print, exit code.
 
-use std::ffi::OsString;
-use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+mod terminal;
+mod verify;
+
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
+use self::terminal::{Colour, choice, print, sheet, warn};
 use crate::author;
 use crate::book;
 use crate::compare;
@@ -20,15 +23,9 @@ use crate::hint::{self, Wanted};
 use crate::home;
 use crate::interrupt;
 use crate::manual;
-use crate::progress::Progress;
-use crate::records;
-use crate::render::link::Pointer;
 use crate::render::{self, Sheet};
-use crate::report::{Report, Verdict};
-use crate::reports::{self, Destination, Form};
 use crate::reset;
 use crate::solution;
-use crate::verify::{self, Program};
 use crate::watch::{self, Look};
 use crate::workshop::Workshop;
 
@@ -57,45 +54,13 @@ struct Cli {
     color: Colour,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Colour {
-    Auto,
-    Always,
-    Never,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Human,
-    Json,
-    Junit,
-    Html,
-    #[value(alias = "md")]
-    Markdown,
-    Gradescope,
-}
-
-impl Format {
-    /// What that is among the forms of reports; `None` for the terminal's own.
-    const fn form(self) -> Option<Form> {
-        match self {
-            Self::Human => None,
-            Self::Json => Some(Form::Json),
-            Self::Junit => Some(Form::Junit),
-            Self::Html => Some(Form::Html),
-            Self::Markdown => Some(Form::Markdown),
-            Self::Gradescope => Some(Form::Gradescope),
-        }
-    }
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Build a program, run it between mock services, and say what it does
     #[command(
         after_help = "Examples:\n  checker verify ex02\n  checker verify 2 --solution\n  checker verify ex02 --exec 'python3 my_app.py'\n  checker verify --all --format json\n  checker verify ex02 --report report.html --report junit.xml"
     )]
-    Verify(Verify),
+    Verify(verify::Options),
     /// All exercises: how far you are, how quick your answers are, how long it took
     #[command(after_help = "Example:\n  checker list")]
     List,
@@ -171,44 +136,6 @@ enum Command {
         after_help = "Example:\n  checker author check --only ex02"
     )]
     Author(author::Command),
-}
-
-#[derive(Debug, Args)]
-struct Verify {
-    /// `ex02`, `2`, or an unambiguous part of its name
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
-    exercise: Option<String>,
-    /// Grade every exercise
-    #[arg(long)]
-    all: bool,
-    /// Grade the solution instead of your program
-    #[arg(long, conflicts_with = "exec")]
-    solution: bool,
-    /// Grade the bonus program
-    #[arg(long, conflicts_with_all = ["exec", "all"])]
-    bonus: bool,
-    /// Grade any program that keeps the contract
-    #[arg(long, value_name = "CMD", conflicts_with = "all")]
-    exec: Option<String>,
-    /// Repeat a run: its bodies and names are drawn from this
-    #[arg(long, value_name = "N")]
-    seed: Option<u32>,
-    /// How to answer
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
-    /// Write a report as well; its name says the form: .json, .xml (JUnit),
-    /// .html, .md, results.json (Gradescope), or FORM:FILE. May be repeated
-    #[arg(long, value_name = "FILE")]
-    report: Vec<Destination>,
-    /// Say the verdict and no more
-    #[arg(long, short, conflicts_with_all = ["format", "timings"])]
-    quiet: bool,
-    /// Say where the time went
-    #[arg(long)]
-    timings: bool,
-    /// Do not count this as an attempt
-    #[arg(long)]
-    no_record: bool,
 }
 
 /// Runs the checker.
@@ -330,13 +257,6 @@ fn here(cli: &Cli) -> anyhow::Result<Workshop> {
     Workshop::find(&folder(cli)?)
 }
 
-/// Says what went wrong beside the matter; that never changes an exit code.
-fn warn(notice: Option<String>) {
-    if let Some(notice) = notice {
-        let _ = writeln!(std::io::stderr(), "warning: {notice}");
-    }
-}
-
 async fn run(cli: &Cli) -> anyhow::Result<u8> {
     match cli.command {
         // What a soak has counted so far is worth telling.
@@ -362,7 +282,7 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
     }
     let workshop = here(cli)?;
     match command {
-        Command::Verify(options) => run_verify(&workshop, options, colour).await,
+        Command::Verify(options) => verify::run(&workshop, options, colour).await,
         Command::Compare(options) => {
             let drawn = compare::run(&workshop, options, sheet(colour, false)).await?;
             print(&drawn, colour)?;
@@ -388,168 +308,8 @@ async fn obey(cli: &Cli) -> anyhow::Result<u8> {
     }
 }
 
-async fn run_verify(workshop: &Workshop, options: &Verify, colour: Colour) -> anyhow::Result<u8> {
-    let seed = u64::from(options.seed.unwrap_or_else(|| fastrand::u32(..)));
-    let keeper = keeper()?;
-    let program = match (&options.exec, options.bonus, options.solution) {
-        (Some(line), ..) => Program::Command(split(line)?),
-        (None, true, true) => Program::BonusSolution,
-        (None, true, false) => Program::Bonus,
-        (None, false, true) => Program::Solution,
-        (None, false, false) => Program::Exercise,
-    };
-    let exercises: Vec<_> = match &options.exercise {
-        Some(wanted) => vec![workshop.exercise(wanted)?],
-        None => workshop.exercises.iter().collect(),
-    };
-    options.report.iter().try_for_each(Destination::check)?;
-    let progress = Progress::on_stderr();
-    let sheet = sheet(colour, options.timings);
-    let work = async {
-        let mut prepared = Vec::new();
-        for exercise in exercises {
-            prepared.push(verify::prepare(workshop, exercise, &program, &progress).await?);
-        }
-        if options.format == Format::Human && !options.quiet {
-            for one in &prepared {
-                print(&render::opening(&one.title(), one.build_time()), colour)?;
-            }
-        }
-        let grading = prepared
-            .into_iter()
-            .map(|prepared| verify::grade(prepared, seed, &keeper, &progress));
-        // Side by side: what they mostly do is wait.
-        futures_util::future::try_join_all(grading).await
-    };
-    let reports: Vec<Report> = tokio::select! {
-        reports = work => reports,
-        () = progress.keep_drawing() => Ok(Vec::new()),
-    }
-    .inspect_err(|_| progress.clear())?;
-    progress.clear();
-    if matches!(program, Program::Exercise | Program::Bonus) && !options.no_record {
-        warn(records::remember(&workshop.root, &reports));
-    }
-    let text = match options.format.form() {
-        None if options.quiet => reports
-            .iter()
-            .map(|report| render::verdict_line(report, &sheet))
-            .collect(),
-        None => reports
-            .iter()
-            .map(|report| render::human(report, &sheet))
-            .collect::<Vec<_>>()
-            .join("\n"),
-        Some(form) => reports::write(form, &reports, options.all)?,
-    };
-    print(&text, colour)?;
-    if let Some(warning) = reports::step_summary(&reports) {
-        let _ = writeln!(std::io::stderr(), "warning: {warning}");
-    }
-    for to in &options.report {
-        to.save(&reports, options.all)?;
-    }
-    if options.format == Format::Human && !options.quiet {
-        let pointers = pointers(workshop, &reports, &options.report);
-        print(&render::link::pointers(&pointers, &sheet), colour)?;
-    }
-    Ok(exit_code(&reports))
-}
-
-/// Where to go on: the page of what is not passed, and the reports.
-fn pointers(workshop: &Workshop, reports: &[Report], written: &[Destination]) -> Vec<Pointer> {
-    let pointer = |what, name: String, file: &Path| Pointer {
-        what,
-        name,
-        url: file
-            .canonicalize()
-            .ok()
-            .and_then(|file| url::Url::from_file_path(file).ok())
-            .map(String::from),
-    };
-    let pages = reports
-        .iter()
-        .filter(|report| report.verdict() == Verdict::Fail)
-        .filter_map(|report| workshop.exercise(&report.exercise).ok())
-        .map(|exercise| {
-            let page = Path::new("book").join("src").join(&exercise.chapter);
-            pointer(
-                "read more",
-                page.display().to_string(),
-                &workshop.root.join(&page),
-            )
-        });
-    let written = written
-        .iter()
-        .map(|to| pointer("report", to.file.display().to_string(), &to.file));
-    pages.chain(written).collect()
-}
-
-/// A fail anywhere is a fail; else anything undecided is inconclusive.
-fn exit_code(reports: &[Report]) -> u8 {
-    let verdicts: Vec<_> = reports.iter().map(Report::verdict).collect();
-    [Verdict::Fail, Verdict::Inconclusive]
-        .into_iter()
-        .find(|verdict| verdicts.contains(verdict))
-        .unwrap_or(Verdict::Pass)
-        .exit_code()
-}
-
-fn split(line: &str) -> anyhow::Result<Vec<OsString>> {
-    let words = shell_words::split(line)
-        .context("--exec: a quote is not closed; write it as you would in a shell")?;
-    Ok(words.into_iter().map(OsString::from).collect())
-}
-
 fn keeper() -> anyhow::Result<PathBuf> {
     std::env::current_exe().context("the checker cannot find its own program file")
-}
-
-fn sheet(colour: Colour, timings: bool) -> Sheet {
-    let terminal = std::io::stdout().is_terminal();
-    let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
-    Sheet {
-        width: width.clamp(40, 200),
-        plain: !terminal && colour != Colour::Always,
-        unicode: is_unicode(),
-        timings,
-        links: colour != Colour::Never
-            && supports_hyperlinks::on(supports_hyperlinks::Stream::Stdout),
-    }
-}
-
-/// Whether the terminal can be trusted with more than ASCII.
-fn is_unicode() -> bool {
-    if cfg!(windows) {
-        return std::env::var_os("WT_SESSION").is_some();
-    }
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
-        .into_iter()
-        .filter_map(|name| std::env::var(name).ok())
-        .find(|value| !value.is_empty())
-        .unwrap_or_default()
-        .to_lowercase();
-    let terminal = std::env::var("TERM").unwrap_or_default();
-    terminal != "linux" && (locale.contains("utf-8") || locale.contains("utf8"))
-}
-
-/// Prints to standard output, with colours only where they are wanted. A pipe
-/// that was closed (`| head`) is no error.
-fn print(text: &str, colour: Colour) -> anyhow::Result<()> {
-    let mut out = anstream::AutoStream::new(std::io::stdout().lock(), choice(colour));
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    match written {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("standard output cannot be written to"),
-    }
-}
-
-fn choice(colour: Colour) -> anstream::ColorChoice {
-    match colour {
-        Colour::Auto => anstream::AutoStream::choice(&std::io::stdout()),
-        Colour::Always => anstream::ColorChoice::Always,
-        Colour::Never => anstream::ColorChoice::Never,
-    }
 }
 
 #[cfg(test)]
