@@ -1,9 +1,11 @@
 //! For authors: the corpus of right and wrong programs, the course's own
 //! invariants, and how often the checker is right.
 
+mod aftermath;
 pub mod bench;
 pub mod check;
 pub mod corpus;
+pub mod hostile;
 pub mod soak;
 
 use std::path::Path;
@@ -18,7 +20,8 @@ pub enum Command {
     /// Prove the course's invariants: starters fail for their own reason,
     /// solutions pass, every wrong program gets its diagnosis
     Check(check::Options),
-    /// Grade the whole corpus again and again, and count how often that is right
+    /// Grade the whole corpus (or with --hostile the programs that attack the
+    /// checker) again and again, and count how often that is right
     Soak(soak::Options),
     /// Measure how long verdicts take
     Bench(bench::Options),
@@ -42,6 +45,7 @@ pub async fn run(
 ) -> anyhow::Result<u8> {
     match command {
         Command::Check(options) => check::run(workshop, options, keeper, say).await,
+        Command::Soak(options) if options.hostile => hostile::run(workshop, options, say).await,
         Command::Soak(options) => soak::run(workshop, options, keeper, say).await,
         Command::Bench(options) => bench::run(workshop, options, keeper, say).await,
         Command::Spin => loop {

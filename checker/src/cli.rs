@@ -132,6 +132,7 @@ pub fn main() -> ExitCode {
         // Where the system has no such thing, there is less to be afraid of.
         let _ = crate::program::adopt_orphans();
         let _ = crate::program::hide_memory();
+        crate::program::sweep();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -313,5 +314,26 @@ fn print(text: &str, colour: Colour) -> anyhow::Result<()> {
     match written {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("standard output cannot be written to"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn any_command_is_split_or_refused(line in r#"[\PC'"\\ ]{0,60}"#) {
+            if let Err(error) = split(&line) {
+                proptest::prop_assert!(error.to_string().starts_with("--exec: "));
+            }
+        }
+
+        #[test]
+        fn what_is_quoted_stays_together(words in proptest::collection::vec(r"\PC{0,12}", 0..6)) {
+            let line = shell_words::join(&words);
+            let words: Vec<_> = words.into_iter().map(OsString::from).collect();
+            proptest::prop_assert_eq!(split(&line).expect("every quote is closed"), words);
+        }
     }
 }

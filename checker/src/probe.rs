@@ -66,6 +66,13 @@ pub async fn observe_from<'run>(
             // A busy machine needs a longer limit to tell whose time ran out.
             setting.upstream_timeout *= 3;
         }
+        if seen.disturbed {
+            if attempt == ATTEMPTS {
+                run.note_disturbance();
+                return Ok(seen);
+            }
+            continue;
+        }
         silences += u32::from(seen.gave_up());
         let undecided = seen.was_too_busy() || seen.gave_up() && silences < BELIEVED;
         if !undecided || seen.silence.is_some() {
@@ -90,6 +97,7 @@ async fn on(
     };
     /// No probe takes this long: each of its waits has an end of its own.
     const LONGEST: Duration = Duration::from_secs(120);
+    let stood_still = stage.run.pulse.stood_still();
     let mut trouble = match tokio::time::timeout(LONGEST, probe(&stage, &mut seen)).await {
         Ok(probed) => probed.err(),
         Err(_) => Some(Trouble::TooBusy),
@@ -118,7 +126,9 @@ async fn on(
     seen.exchanges
         .extend(stage.health_journal.exchanges().pop());
     seen.exchanges.sort_by_key(|x| x.arrived);
+    let pulse = &stage.run.pulse;
     let ended = stage.program.end().await;
+    seen.disturbed = ended.was_stopped || pulse.stood_still() > stood_still;
     seen.exit = ended.exit;
     seen.output = ended.output;
     seen.left_behind = ended.left_behind;
@@ -234,6 +244,7 @@ pub async fn together(
     }
     let released = stage.journal.clock().now();
     seen.rendezvous.push(Rendezvous {
+        sat_idle: None,
         about: "clients",
         wanted: clients,
         reached,

@@ -15,14 +15,52 @@ pub struct Hints {
     pub created_then_awaited: Option<usize>,
 }
 
+/// A longer file is not read.
+const LONGEST: usize = 64 * 1024;
+
+/// Deeper brackets are not looked into. People write a dozen.
+const DEEPEST: usize = 100;
+
+/// The parser calls itself for every operator before a value. This is enough
+/// for [`LONGEST`] of them; a system gives it only as far as it is used.
+const STACK: usize = 512 * 1024 * 1024;
+
 /// Reads a source file, its modules left aside. A file that cannot be read or
-/// parsed gives no hints.
+/// parsed gives no hints, and neither does one that is written to break parsers.
 pub fn hints(file: &Path) -> Hints {
-    std::fs::read_to_string(file)
+    let is_short = std::fs::metadata(file).is_ok_and(|data| data.len() <= LONGEST as u64);
+    let text = is_short
+        .then(|| std::fs::read_to_string(file).ok())
+        .flatten();
+    text.map(hints_in).unwrap_or_default()
+}
+
+fn hints_in(text: String) -> Hints {
+    if text.len() > LONGEST || depth(&text) > DEEPEST {
+        return Hints::default();
+    }
+    std::thread::Builder::new()
+        .name("source".to_owned())
+        .stack_size(STACK)
+        .spawn(move || syn::parse_file(&text).ok().map(|file| hints_of(&file)))
         .ok()
-        .and_then(|text| syn::parse_file(&text).ok())
-        .map(|file| hints_of(&file))
+        .and_then(|reading| reading.join().ok().flatten())
         .unwrap_or_default()
+}
+
+/// How deep the brackets of a text are, those in its strings included.
+fn depth(text: &str) -> usize {
+    let mut open: usize = 0;
+    let mut deepest = 0;
+    for byte in text.bytes() {
+        match byte {
+            b'(' | b'[' | b'{' => open += 1,
+            b')' | b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(open);
+    }
+    deepest
 }
 
 fn hints_of(file: &syn::File) -> Hints {
@@ -270,6 +308,33 @@ fn line_of(spanned: &impl syn::spanned::Spanned) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_is_written_to_break_parsers_breaks_nothing() {
+        for (before, piece, after) in [
+            ("fn f() { ", "!", "x; }"),
+            ("fn f() { ", "-&*", "x; }"),
+            ("fn f() { ", "return ", "; }"),
+            ("fn f() { ", "x = ", "x; }"),
+            ("fn f() { ", "|x| ", "x; }"),
+            ("fn f() { x", ".y()", "; }"),
+            ("fn f() { ", "if x {} else ", "{} }"),
+            ("fn f() { ", "(", ""),
+            ("type T = ", "fn() -> ", "u8;"),
+            ("type T = ", "&", "u8;"),
+        ] {
+            let many = (LONGEST - before.len() - after.len()) / piece.len();
+            let text = format!("{before}{}{after}", piece.repeat(many));
+            assert_eq!(hints_in(text), Hints::default(), "{piece}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_gives_hints_or_none(text in "[a-z(){}\\[\\]<>|&!.;:=,'\"# \n]{0,200}") {
+            hints_in(text);
+        }
+    }
 
     fn read(body: &str) -> Hints {
         let file =

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 use nix::libc;
@@ -19,11 +20,29 @@ use super::Limits;
 ///
 /// A session of its own is a process group of its own, has no terminal that it
 /// could write to behind our back, and can never join the checker's group.
-pub(super) fn contain(command: &mut Command, limits: Limits) {
+pub(super) fn contain(command: &mut Command, limits: Limits, directory: &Path) {
     let keeper = getpid();
+    #[cfg(target_os = "linux")]
+    let mut fence = limits
+        .fence
+        .then(|| super::fence::around(directory))
+        .flatten();
+    #[cfg(not(target_os = "linux"))]
+    let _ = directory;
     // SAFETY: the closure runs in the child between fork and exec. It allocates
     // nothing, takes no lock and makes only async-signal-safe system calls.
-    unsafe { command.pre_exec(move || before_exec(keeper, limits)) };
+    unsafe {
+        command.pre_exec(move || {
+            before_exec(keeper, limits)?;
+            // The keeper has no other thread yet, so a lock that this might take
+            // is free. Where the kernel refuses, the program runs without.
+            #[cfg(target_os = "linux")]
+            if let Some(fence) = fence.take() {
+                let _ = fence.restrict_self();
+            }
+            Ok(())
+        })
+    };
 }
 
 fn before_exec(keeper: Pid, limits: Limits) -> io::Result<()> {
@@ -94,14 +113,15 @@ pub(super) fn hear_only_the_lifeline() {
     let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
 }
 
-/// Waits until some child ends, and reaps it. `None` where there is no child.
+/// Waits until some child ends, and reaps it, or is stopped or made to go on
+/// again. `None` where there is no child.
 ///
 /// nix's `waitpid` loses a child that a real-time signal ended.
 pub(super) fn wait_for_any() -> io::Result<Option<(u32, ExitStatus)>> {
     loop {
         let mut status = 0;
         // SAFETY: the pointer is to a live integer, and nothing else is passed.
-        let pid = unsafe { libc::waitpid(-1, &raw mut status, 0) };
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WUNTRACED | libc::WCONTINUED) };
         if let Ok(pid @ 1..) = u32::try_from(pid) {
             return Ok(Some((pid, ExitStatus::from_raw(status))));
         }
@@ -112,4 +132,10 @@ pub(super) fn wait_for_any() -> io::Result<Option<(u32, ExitStatus)>> {
             _ => return Err(error),
         }
     }
+}
+
+/// Whether it is the status of a child that has ended, and not one that was
+/// stopped, now or a moment ago.
+pub(super) fn has_ended(status: ExitStatus) -> bool {
+    status.stopped_signal().is_none() && !status.continued()
 }
