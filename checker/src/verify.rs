@@ -284,7 +284,8 @@ pub async fn grade(
     if report.leading().is_some()
         && let Some(source) = source
     {
-        refine(&mut report, prepared.graded, &source::hints(&source));
+        let hints = source::hints(keeper, &source).await;
+        refine(&mut report, prepared.graded, &hints);
     }
     Ok(finish(report, began))
 }
