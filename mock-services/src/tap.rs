@@ -254,9 +254,10 @@ async fn exchange(
     let behind = &shared.behind;
     let target = request.uri().path_and_query().map_or("/", |t| t.as_str());
     let told = target.strip_prefix(&shared.key);
-    let below = told
-        .and_then(|told| below(told, &behind.mount))
-        .unwrap_or(target);
+    let below = match told {
+        Some(told) => below(told, &behind.mount).unwrap_or(told),
+        None => target,
+    };
     let shown = format!("{} {}", request.method(), shorten(below));
     let path = below.split('?').next().unwrap_or(below).to_owned();
     let mut entry =
