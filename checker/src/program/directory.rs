@@ -165,7 +165,7 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            fs::set_permissions(&deep, fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(&deep, fs::Permissions::from_mode(0o000)).unwrap();
         }
         drop(directory);
         assert!(!place.exists());
