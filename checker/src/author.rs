@@ -1,10 +1,12 @@
 //! For authors: the corpus of right and wrong programs, the course's own
 //! invariants, and how often the checker is right.
 
+mod aftermath;
 pub mod bench;
 pub mod check;
 pub mod corpus;
 pub mod course_lock;
+pub mod hostile;
 pub mod record;
 pub mod soak;
 pub mod starters;
@@ -22,8 +24,11 @@ pub enum Command {
     /// solutions pass, every wrong program gets its diagnosis
     #[command(after_help = "Examples:\n  checker author check\n  checker author check --only ex02")]
     Check(check::Options),
-    /// Grade the whole corpus again and again, and count how often that is right
-    #[command(after_help = "Example:\n  checker author soak --runs 20 --load 8")]
+    /// Grade the whole corpus (or with --hostile the programs that attack the
+    /// checker) again and again, and count how often that is right
+    #[command(
+        after_help = "Examples:\n  checker author soak --runs 20 --load 8\n  checker author soak --hostile --runs 1"
+    )]
     Soak(soak::Options),
     /// Measure how long verdicts take
     #[command(after_help = "Example:\n  checker author bench --save")]
@@ -59,6 +64,7 @@ pub async fn run(
 ) -> anyhow::Result<u8> {
     match command {
         Command::Check(options) => check::run(workshop, options, keeper, say).await,
+        Command::Soak(options) if options.hostile => hostile::run(workshop, options, say).await,
         Command::Soak(options) => soak::run(workshop, options, keeper, say).await,
         Command::Bench(options) => bench::run(workshop, options, keeper, say).await,
         Command::Starters(options) => starters::run(workshop, options, say),

@@ -162,6 +162,7 @@ pub fn main() -> ExitCode {
         // Where the system has no such thing, there is less to be afraid of.
         let _ = crate::program::adopt_orphans();
         let _ = crate::program::hide_memory();
+        crate::program::sweep();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()

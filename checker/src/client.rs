@@ -31,6 +31,10 @@ pub const YOU: &str = "you";
 /// An answer may be this long; every contract's is shorter by far.
 const LONGEST: usize = 1024 * 1024;
 
+/// And with all that comes before and around its body: heads, and answers that
+/// only say that one is to come.
+const LONGEST_ANSWER: usize = 2 * LONGEST;
+
 /// Asks one server. Clones count their connections together.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -86,6 +90,8 @@ pub struct Spoken<S> {
     /// and hyper takes an answer without a question for nonsense.
     echoed: bool,
     reading: Option<Waker>,
+    /// Bytes that have come so far.
+    heard: usize,
 }
 
 impl<S> Spoken<S> {
@@ -95,6 +101,7 @@ impl<S> Spoken<S> {
             spoken,
             echoed: false,
             reading: None,
+            heard: 0,
         }
     }
 }
@@ -109,7 +116,13 @@ impl AsyncRead for Spoken<TcpStream> {
             self.reading = Some(context.waker().clone());
             return Poll::Pending;
         }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.heard += buffer.filled().len() - before;
+        if self.heard > LONGEST_ANSWER {
+            return Poll::Ready(Err(std::io::ErrorKind::FileTooLarge.into()));
+        }
+        read
     }
 }
 
@@ -179,8 +192,8 @@ pub enum NoReply {
     /// What came was no HTTP.
     #[error("what came back is no HTTP/1 answer ({0})")]
     NotHttp(String),
-    /// The body went past a megabyte.
-    #[error("the answer's body went on past 1 MiB")]
+    /// The body went past a megabyte, or what came before it past another.
+    #[error("the answer went on past 1 MiB")]
     Endless,
 }
 
@@ -302,7 +315,12 @@ impl Client {
 }
 
 fn no_reply(error: hyper::Error) -> NoReply {
-    if error.is_parse() {
+    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref());
+    let is_endless = cause
+        .is_some_and(|cause: &std::io::Error| cause.kind() == std::io::ErrorKind::FileTooLarge);
+    if is_endless {
+        NoReply::Endless
+    } else if error.is_parse() {
         NoReply::NotHttp(error.to_string())
     } else {
         NoReply::Closed

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! - [`workshop`]: the checkout and its exercises; [`compile`]: cargo.
-//! - [`run`], [`stage`], [`program`], [`client`], [`probe`]: everything with effects.
+//! - [`run`], [`stage`], [`program`], [`pulse`], [`client`], [`probe`]: everything with effects.
 //! - [`observation`], [`judge`], [`exercises`], [`source`]: what follows from it.
 //! - [`report`], [`diagnosis`], [`explain`]: what is said about it; [`render`], [`reports`]: its forms.
 //! - [`course`], [`embedded`]: what the checker carries, and how it becomes a workshop.
@@ -37,6 +37,7 @@ pub mod observation;
 pub mod probe;
 pub mod program;
 pub mod progress;
+pub mod pulse;
 pub mod record;
 pub mod records;
 pub mod render;

@@ -3,13 +3,12 @@
 use std::process::ExitCode;
 
 use checker::program::keeper;
+use checker::source;
 
 fn main() -> ExitCode {
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|argument| argument == keeper::ARGUMENT)
-    {
-        return keeper::main();
+    match std::env::args_os().nth(1) {
+        Some(argument) if argument == keeper::ARGUMENT => keeper::main(),
+        Some(argument) if argument == source::ARGUMENT => source::main(),
+        _ => checker::cli::main(),
     }
-    checker::cli::main()
 }

@@ -60,6 +60,9 @@ pub struct Observation {
     pub left_behind: Vec<String>,
     /// Whether the machine was too busy for an answer.
     pub too_busy: bool,
+    /// Whether the program was stopped meanwhile, or the checker stood still:
+    /// then nothing in it counts.
+    pub disturbed: bool,
 }
 
 /// A WebSocket of ours, and what it heard.
@@ -171,6 +174,9 @@ pub struct Rendezvous {
     pub waited: Waited<()>,
     /// When the answers were let go.
     pub released: Moment,
+    /// How long the program sat idle before the last of them came, though nothing
+    /// kept it from asking. `None` where it did not, or where nobody looked.
+    pub sat_idle: Option<Duration>,
 }
 
 /// What `/healthz` did while calls were withheld.
@@ -250,6 +256,7 @@ impl Observation {
             .iter()
             .any(|call| matches!(&call.got, Some(Err(none)) if none.late > PATIENCE));
         self.too_busy
+            || self.disturbed
             || we_were_late
             || late_too
             || self.trouble == Some(Trouble::TooBusy)

@@ -1,7 +1,7 @@
 //! The questions that every exercise asks. Each runs against an instance of the
 //! program of its own and returns what it saw; none of them judges.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mock_services::exchange::{Ending, Exchange};
 use mock_services::scene::Scene;
@@ -50,6 +50,9 @@ pub async fn observe_from<'run>(
     probe: impl AsyncFn(&Stage<'_>, &mut Observation) -> Result<(), Trouble>,
 ) -> anyhow::Result<Observation> {
     const ATTEMPTS: u32 = 5;
+    /// A program that keeps a busy machine undecided for this long would do so again.
+    const LONGEST: Duration = Duration::from_secs(30);
+    let began = Instant::now();
     let _waiting = run.progress.waiting_for(waiting_for);
     let mut silences = 0;
     let mut setting = setting;
@@ -66,12 +69,20 @@ pub async fn observe_from<'run>(
             // A busy machine needs a longer limit to tell whose time ran out.
             setting.upstream_timeout *= 3;
         }
+        let is_last = attempt == ATTEMPTS || began.elapsed() > LONGEST;
+        if seen.disturbed {
+            if is_last {
+                run.note_disturbance();
+                return Ok(seen);
+            }
+            continue;
+        }
         silences += u32::from(seen.gave_up());
         let undecided = seen.was_too_busy() || seen.gave_up() && silences < BELIEVED;
         if !undecided || seen.silence.is_some() {
             return Ok(seen);
         }
-        if attempt == ATTEMPTS {
+        if is_last {
             return Ok(seen.without_what_was_not_repeated());
         }
     }
@@ -90,6 +101,7 @@ async fn on(
     };
     /// No probe takes this long: each of its waits has an end of its own.
     const LONGEST: Duration = Duration::from_secs(120);
+    let stood_still = stage.run.pulse.stood_still();
     let mut trouble = match tokio::time::timeout(LONGEST, probe(&stage, &mut seen)).await {
         Ok(probed) => probed.err(),
         Err(_) => Some(Trouble::TooBusy),
@@ -118,7 +130,9 @@ async fn on(
     seen.exchanges
         .extend(stage.health_journal.exchanges().pop());
     seen.exchanges.sort_by_key(|x| x.arrived);
+    let pulse = &stage.run.pulse;
     let ended = stage.program.end().await;
+    seen.disturbed = ended.was_stopped || pulse.stood_still() > stood_still;
     seen.exit = ended.exit;
     seen.output = ended.output;
     seen.left_behind = ended.left_behind;
@@ -234,6 +248,7 @@ pub async fn together(
     }
     let released = stage.journal.clock().now();
     seen.rendezvous.push(Rendezvous {
+        sat_idle: None,
         about: "clients",
         wanted: clients,
         reached,

@@ -18,18 +18,23 @@
 //! | ended as a tree | whole tree | its process group | its job |
 //! | dies with the checker | yes | its process group | its job |
 //! | limits | yes | yes, as far as the system keeps them | none |
+//! | writes and signals stay within | yes, with Landlock | no | no |
 //! | [`Activity`], [`Figures`], event loop | yes | no | no |
 //!
 //! The macOS and Windows columns are compiled but untried. Not contained
 //! anywhere: the network, reading files of the same user, and a limit on the
-//! memory of a tree as a whole. On Linux a process that kills the keeper and the
-//! checker, from a child, survives both. For root the limit on processes does
-//! not hold.
+//! memory and the disk of a tree as a whole. On a Linux without Landlock's
+//! signals a process that kills the keeper and the checker, from a child,
+//! survives both. For root the limit on processes does not hold. What holds
+//! here is what [`containment`] says.
 
 mod captured;
-mod contained;
+mod containment;
+mod directory;
 mod environment;
 mod exit;
+#[cfg(target_os = "linux")]
+mod fence;
 pub mod keeper;
 #[cfg(unix)]
 mod kept;
@@ -56,7 +61,8 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 pub use captured::Captured;
-pub use contained::{Contained, contained};
+pub use containment::{Facility, containment};
+pub use directory::sweep;
 pub use exit::Exit;
 pub use orphans::{adopt_orphans, hide_memory};
 pub use panic::Panic;
@@ -96,6 +102,9 @@ pub struct Limits {
     pub processes: u64,
     /// Bytes that a file may have.
     pub file_size: u64,
+    /// Where the kernel can see to it: it writes nowhere but in its own
+    /// directory, and signals nobody but what it started.
+    pub fence: bool,
 }
 
 impl Default for Limits {
@@ -105,6 +114,7 @@ impl Default for Limits {
             files: 4096,
             processes: 16_384,
             file_size: 256 << 20,
+            fence: true,
         }
     }
 }
@@ -299,4 +309,7 @@ pub struct Ended {
     /// It ended the process that kept watch over it, which no program does by
     /// accident. `exit` is then SIGKILL: it was ended for it.
     pub killed_keeper: bool,
+    /// Somebody had stopped it (SIGSTOP, Ctrl-Z), for however long. `false` where
+    /// the system does not say.
+    pub was_stopped: bool,
 }

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -18,6 +19,7 @@ use tokio::sync::OnceCell;
 
 use crate::client::Client;
 use crate::progress::Progress;
+use crate::pulse::Pulse;
 
 /// One verify, from the end of the build on.
 #[derive(Debug)]
@@ -34,6 +36,9 @@ pub struct Run {
     pub progress: Progress,
     /// Keys that auth knows, and others.
     pub keys: Keys,
+    /// Tells where the checker itself stood still.
+    pub pulse: Pulse,
+    disturbed: AtomicBool,
     ids: Ids,
     service: WeatherService,
     auth: OnceCell<AuthService>,
@@ -76,6 +81,8 @@ impl Run {
             candidate,
             progress,
             keys: Keys::from_seed(seed),
+            pulse: Pulse::start()?,
+            disturbed: AtomicBool::new(false),
             ids: Ids::default(),
             auth: OnceCell::new(),
             control: Client::new(tap.address(), journal),
@@ -97,7 +104,7 @@ impl Run {
         TcpStream::connect(self.control_tap.address())
             .await
             .context(NO_CONNECTION)?;
-        match self.control.get("/weather/today").await.reply {
+        match self.control.get(&self.control_path()).await.reply {
             Ok(reply) if reply.status == 200 => Ok(()),
             Ok(reply) => anyhow::bail!("{NO_CONNECTION} ({})", reply.body),
             Err(why) => anyhow::bail!("{NO_CONNECTION} ({why})"),
@@ -122,11 +129,26 @@ impl Run {
             .address()
     }
 
+    /// Notes that the program was stopped, or the checker stood still, and that
+    /// trying again did not help.
+    pub fn note_disturbance(&self) {
+        self.disturbed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something of this run could not be seen undisturbed.
+    pub fn was_disturbed(&self) -> bool {
+        self.disturbed.load(Ordering::Relaxed)
+    }
+
+    fn control_path(&self) -> String {
+        format!("{}/today", self.control_tap.path())
+    }
+
     /// The reference client: how long a plain exchange with the weather takes
     /// at this moment, through a tap, on this machine as it is.
     pub async fn control(&self) -> Duration {
         let before = self.clock.now();
-        self.control.get("/weather/today").await;
+        self.control.get(&self.control_path()).await;
         self.clock.now().since(before)
     }
 }

@@ -2,11 +2,15 @@
 //! alike from outside. It never decides a verdict.
 
 use std::path::Path;
+use std::process::{ExitCode, Stdio};
+use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use syn::visit::Visit;
+use tokio::process::Command;
 
 /// What the source says, as far as it can be told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hints {
     /// The line of a future that was built and never awaited.
     pub never_awaited: Option<usize>,
@@ -15,14 +19,51 @@ pub struct Hints {
     pub created_then_awaited: Option<usize>,
 }
 
+/// The argument that makes the checker a reader of one source file.
+pub const ARGUMENT: &str = "__source";
+
+/// A longer file is not read.
+const LONGEST: u64 = 256 * 1024;
+
+/// A reader that takes longer has met something that nobody wrote by hand.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+
 /// Reads a source file, its modules left aside. A file that cannot be read or
 /// parsed gives no hints.
-pub fn hints(file: &Path) -> Hints {
-    std::fs::read_to_string(file)
-        .ok()
-        .and_then(|text| syn::parse_file(&text).ok())
-        .map(|file| hints_of(&file))
+///
+/// A process of its own reads it: a parser calls itself for everything that lies
+/// within something else, and a file can be deep enough to break that.
+pub async fn hints(checker: &Path, file: &Path) -> Hints {
+    let reading = Command::new(checker)
+        .arg(ARGUMENT)
+        .arg(file)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let read = tokio::time::timeout(READ_WITHIN, reading).await;
+    read.ok()
+        .and_then(Result::ok)
+        .and_then(|output| serde_json::from_slice(&output.stdout).ok())
         .unwrap_or_default()
+}
+
+/// Runs a reader. `main` calls this when its first argument is [`ARGUMENT`].
+pub fn main() -> ExitCode {
+    let file = std::env::args_os().nth(2).unwrap_or_default();
+    let hints = read(Path::new(&file)).unwrap_or_default();
+    let told = serde_json::to_writer(std::io::stdout(), &hints);
+    ExitCode::from(u8::from(told.is_err()))
+}
+
+fn read(file: &Path) -> Option<Hints> {
+    let is_short = std::fs::metadata(file).ok()?.len() <= LONGEST;
+    let text = is_short.then(|| std::fs::read_to_string(file))?.ok()?;
+    hints_in(&text)
+}
+
+fn hints_in(text: &str) -> Option<Hints> {
+    syn::parse_file(text).ok().map(|file| hints_of(&file))
 }
 
 fn hints_of(file: &syn::File) -> Hints {
@@ -270,6 +311,13 @@ fn line_of(spanned: &impl syn::spanned::Spanned) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_gives_hints_or_none(text in "[a-z(){}\\[\\]<>|&!.;:=,'\"# \n]{0,200}") {
+            hints_in(&text);
+        }
+    }
 
     fn read(body: &str) -> Hints {
         let file =

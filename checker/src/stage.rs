@@ -220,6 +220,7 @@ impl<'run> Stage<'run> {
         let mut tried = 0;
         loop {
             tried += 1;
+            let stood_still = run.pulse.stood_still();
             let stage = Self::start(run, setting).await?;
             match stage.ready().await {
                 Ok(ready_after) => {
@@ -232,7 +233,15 @@ impl<'run> Stage<'run> {
                     let port_was_lost = matches!(trouble, Trouble::Ended(_))
                         && in_use(&stage.program.output().text);
                     let address = stage.address;
-                    let captured = stage.program.end().await.output;
+                    let ended = stage.program.end().await;
+                    let captured = ended.output;
+                    if ended.was_stopped || run.pulse.stood_still() > stood_still {
+                        if tried < TRIES {
+                            continue;
+                        }
+                        run.note_disturbance();
+                        return Err(Unset::Trouble(Trouble::TooBusy, captured));
+                    }
                     if port_was_lost {
                         if TcpListener::bind(address).is_ok() {
                             let trouble = Trouble::WantedAnotherPort { wanted: address };
@@ -470,6 +479,45 @@ impl<'run> Stage<'run> {
         }
     }
 
+    /// Waits for what the program should bring about without anybody's help, and
+    /// tells whether it sat idle before that: nothing of it ran, or wanted to, for
+    /// far longer than a program needs that has something left to do. Where the
+    /// system does not tell, it did not.
+    pub async fn sat_idle_before(&self, waiting: impl Future<Output = ()>) -> Option<Duration> {
+        const WINDOW: Duration = Duration::from_millis(10);
+        const IDLE: Duration = Duration::from_millis(45);
+        let mut idle = Duration::ZERO;
+        let mut longest = None;
+        tokio::pin!(waiting);
+        loop {
+            let window = Instant::now();
+            let before = self.program.activity();
+            tokio::select! {
+                biased;
+                () = &mut waiting => return longest,
+                () = sleep(WINDOW) => {}
+            }
+            let is_idle = matches!(
+                (before, self.program.activity()),
+                (Some(before), Some(after)) if is_idle(before, after, window.elapsed())
+            );
+            idle = if is_idle {
+                idle + window.elapsed()
+            } else {
+                Duration::ZERO
+            };
+            if idle > IDLE {
+                // Whatever it had sent before that has reached us by now.
+                self.run.control().await;
+                tokio::select! {
+                    biased;
+                    () = &mut waiting => return longest,
+                    () = tokio::task::yield_now() => longest = longest.max(Some(idle)),
+                }
+            }
+        }
+    }
+
     /// Whether the program wanted the processor and did not get it, for more
     /// than a tenth of that time.
     fn was_starved(
@@ -684,7 +732,12 @@ fn read_status(
             Err(_) => return None,
         }
     }
-    let head = String::from_utf8_lossy(&head);
+    status_of(&head)
+}
+
+/// The status that a head begins with.
+fn status_of(head: &[u8]) -> Option<u16> {
+    let head = String::from_utf8_lossy(head);
     head.strip_prefix("HTTP/1.")?
         .split_whitespace()
         .nth(1)?
@@ -743,4 +796,28 @@ fn free_address() -> Result<SocketAddr, Unset> {
         "no free port between 15000 and 32000 on 127.0.0.1 for the program; \
          what listens on all of them?"
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn any_head_has_a_status_or_none(bytes: Vec<u8>, words in r"HTTP/1\.[\PC ]{0,20}") {
+            status_of(&bytes);
+            status_of(words.as_bytes());
+        }
+
+        #[test]
+        fn the_status_of_a_head_is_its_second_word(status: u16, rest in r"\PC*") {
+            let head = format!("HTTP/1.1 {status} {rest}");
+            proptest::prop_assert_eq!(status_of(head.as_bytes()), Some(status));
+        }
+
+        #[test]
+        fn any_output_can_be_asked_for_a_taken_address(text: String) {
+            in_use(&text);
+        }
+    }
 }

@@ -281,15 +281,35 @@ pub async fn grade(
             report.output = seen.output.text;
         }
     }
+    if run.was_disturbed() {
+        excuse(&mut report);
+    }
     if report.verdict() != Verdict::Pass {
         run.talk().await?;
     }
     if report.leading().is_some()
         && let Some(source) = source
     {
-        refine(&mut report, prepared.graded, &source::hints(&source));
+        let hints = source::hints(keeper, &source).await;
+        refine(&mut report, prepared.graded, &hints);
     }
     Ok(finish(report, began))
+}
+
+/// Holds nothing against a program that was stopped, or that a checker looked at
+/// which stood still itself.
+fn excuse(report: &mut Report) {
+    for finding in &mut report.findings {
+        if finding.outcome == Outcome::Broken {
+            finding.outcome = Outcome::Inconclusive;
+            finding.diagnosis = None;
+            finding.evidence.clear();
+            "Your program was stopped meanwhile (SIGSTOP), or the checker was. Nothing is held \
+             against you."
+                .clone_into(&mut finding.observed);
+            "Let both run undisturbed, and try again.".clone_into(&mut finding.next_step);
+        }
+    }
 }
 
 fn not_ready(ready: Check, seen: &Observation) -> Finding {

@@ -227,13 +227,17 @@ impl From<&Binary> for Target {
 fn read(root: &Path, file: &Path, folder: PathBuf) -> anyhow::Result<Exercise> {
     let shown = file.strip_prefix(root).unwrap_or(file).display();
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
-    let exercise: Exercise = toml::from_str(&text).map_err(|error| {
-        let line = line_of(&text, error.span());
+    let exercise = parse(&text, &shown)?;
+    Ok(Exercise { folder, ..exercise })
+}
+
+fn parse(text: &str, shown: &dyn std::fmt::Display) -> anyhow::Result<Exercise> {
+    toml::from_str(text).map_err(|error| {
+        let line = line_of(text, error.span());
         let wrong = text.lines().nth(line - 1).unwrap_or_default().trim();
         let said = error.message().replace('\n', ", ");
         anyhow::anyhow!("{shown}, line {line} (`{wrong}`): {said}")
-    })?;
-    Ok(Exercise { folder, ..exercise })
+    })
 }
 
 fn line_of(text: &str, span: Option<Range<usize>>) -> usize {
@@ -290,6 +294,20 @@ mod tests {
     fn a_wrong_name_gets_the_nearest_one() {
         let error = workshop().exercise("wether").expect_err("is no exercise");
         assert!(error.to_string().contains("did you mean `ex01`"), "{error}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_description_is_read_or_refused_with_its_line(
+            text in r"\PC*",
+            lines in proptest::collection::vec(r#"[a-z_]{0,8} ?=? ?["'\[{]{0,3}\PC{0,9}["'\]}]{0,3}"#, 0..12),
+        ) {
+            for text in [text, lines.join("\n"), lines.join("\r\n")] {
+                if let Err(error) = parse(&text, &"exercise.toml") {
+                    proptest::prop_assert!(error.to_string().starts_with("exercise.toml, line "));
+                }
+            }
+        }
     }
 
     #[test]

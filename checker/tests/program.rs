@@ -54,6 +54,14 @@ async fn start(command: &[&str]) -> Program {
         .unwrap()
 }
 
+/// As on a kernel that has nothing to fence a program in with.
+#[cfg(target_os = "linux")]
+async fn unfenced(command: &[&str]) -> Program {
+    let mut launch = launch(command);
+    launch.limits.fence = false;
+    Program::start(&launch, Clock::start()).await.unwrap()
+}
+
 async fn sh(script: &str) -> Program {
     start(&["sh", "-c", script]).await
 }
@@ -359,7 +367,8 @@ mod linux {
     use std::path::Path;
     use std::process::Stdio;
 
-    use checker::program::adopt_orphans;
+    use checker::program::{adopt_orphans, containment};
+    use nix::sys::signal::Signal;
 
     use super::*;
 
@@ -569,7 +578,7 @@ while not os.path.exists('go'):
 os.kill(os.getppid(), signal.SIGKILL)
 time.sleep(600)
 ";
-        let program = start(&[python, "-c", script]).await;
+        let program = unfenced(&[python, "-c", script]).await;
         let directory = PathBuf::from(told(&program, "at").await);
         let daemon = pid(&told(&program, "daemon").await);
         let learner = learner(&program);
@@ -586,7 +595,8 @@ time.sleep(600)
 
     #[tokio::test]
     async fn a_program_that_asks_its_keeper_to_end_is_not_heard() {
-        let program = sh("kill -TERM $PPID; kill -HUP $PPID; kill -INT $PPID; exit 4").await;
+        let script = "kill -TERM $PPID; kill -HUP $PPID; kill -INT $PPID; exit 4";
+        let program = unfenced(&["sh", "-c", script]).await;
         assert_eq!(exit(&program).await, Exit::Code(4));
         assert!(!end(program).await.killed_keeper);
     }
@@ -594,11 +604,91 @@ time.sleep(600)
     #[tokio::test]
     async fn a_program_that_stops_its_keeper_is_ended_all_the_same() {
         adopt_orphans().unwrap();
-        let program = sh("kill -STOP $PPID; echo ready=1; exec sleep 600").await;
+        let script = "kill -STOP $PPID; echo ready=1; exec sleep 600";
+        let program = unfenced(&["sh", "-c", script]).await;
         told(&program, "ready").await;
         let learner = learner(&program);
         end(program).await;
         assert!(is_gone(learner));
+    }
+
+    fn has(name: &str) -> bool {
+        let has = containment()
+            .iter()
+            .any(|facility| facility.name == name && facility.available);
+        if !has {
+            eprintln!("skipped: this kernel has no {name}");
+        }
+        has
+    }
+
+    #[tokio::test]
+    async fn a_fence_keeps_writes_in_the_programs_own_directory() {
+        if !has("Landlock for files") {
+            return;
+        }
+        let outside = tempfile::tempdir().unwrap();
+        let file = outside.path().join("kept");
+        fs::write(&file, "as it was").unwrap();
+        let script = "
+            echo x > \"$OUTSIDE/new\"; mkdir \"$OUTSIDE/folder\"; echo x >> \"$OUTSIDE/kept\"
+            rm \"$OUTSIDE/kept\"; mv \"$OUTSIDE/kept\" \"$HOME/\"; ln -s x \"$OUTSIDE/link\"
+            exec 2>&1 >/dev/null
+            echo x > \"$HOME/a\" && mv \"$HOME/a\" \"$TMPDIR/b\" && rm \"$TMPDIR/b\" && echo own=1 >&2";
+        let mut launch = launch(&["sh", "-c", script]);
+        launch.env = vec![(
+            "OUTSIDE".to_owned(),
+            outside.path().to_str().unwrap().to_owned(),
+        )];
+        let program = Program::start(&launch, Clock::start()).await.unwrap();
+        exit(&program).await;
+        let ended = end(program).await;
+        assert!(ended.output.text.contains("own=1"), "{}", ended.output.text);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "as it was");
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_fence_keeps_signals_among_the_programs_own() {
+        if !has("Landlock for signals") {
+            return;
+        }
+        let script = "
+            sleep 600 & kill $! && echo own=1
+            kill -KILL $PPID || echo kept=1
+            kill -KILL $OTHER || echo kept=2";
+        let mut other = Command::new("sleep").arg("600").spawn().unwrap();
+        let mut launch = launch(&["sh", "-c", script]);
+        launch.env = vec![("OTHER".to_owned(), other.id().to_string())];
+        let program = Program::start(&launch, Clock::start()).await.unwrap();
+        assert_eq!(exit(&program).await, Exit::Code(0));
+        let ended = end(program).await;
+        let survived = matches!(other.try_wait(), Ok(None));
+        other.kill().unwrap();
+        other.wait().unwrap();
+        for line in ["own=1", "kept=1", "kept=2"] {
+            assert!(ended.output.text.contains(line), "{}", ended.output.text);
+        }
+        assert!(survived && !ended.killed_keeper);
+    }
+
+    #[tokio::test]
+    async fn whether_it_was_stopped_is_told() {
+        for stops in [true, false] {
+            let program = sh("echo ready=1; exec sleep 600").await;
+            told(&program, "ready").await;
+            if stops {
+                let learner = learner(&program);
+                kill(learner, Signal::SIGSTOP).unwrap();
+                until("it has stopped", || {
+                    fs::read_to_string(format!("/proc/{learner}/stat"))
+                        .is_ok_and(|stat| stat.contains(") T "))
+                })
+                .await;
+                kill(learner, Signal::SIGCONT).unwrap();
+            }
+            assert_eq!(end(program).await.was_stopped, stops);
+        }
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 //! records every exchange, and its script decides when and how answers go out.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
@@ -11,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use hyper::service::service_fn;
@@ -28,6 +29,16 @@ use crate::exchange::Ending;
 use crate::journal::{Entry, Journal};
 use crate::scene;
 use crate::script::{Asked, Delivery, Treatment};
+
+/// More connections than this are not held at a time: whoever opens them without
+/// end is not to take the descriptors of everybody else.
+const MOST_CONNECTIONS: usize = 128;
+
+/// More exchanges than this are not recorded.
+const MOST_EXCHANGES: u32 = 20_000;
+
+/// A request's body may be this long; no contract knows of any.
+const LONGEST: usize = 1024 * 1024;
 
 type Script = dyn Fn(&Asked) -> Treatment + Send + Sync;
 
@@ -56,11 +67,14 @@ pub struct Behind {
 
 struct Shared {
     behind: Behind,
+    /// What every path begins with that a program of this tap asks for: `/k3f9`.
+    key: String,
     journal: Journal,
     script: Mutex<Arc<Script>>,
     asked: Mutex<HashMap<String, u32>>,
     connections: AtomicU32,
-    client: Client<HttpConnector, Incoming>,
+    exchanges: AtomicU32,
+    client: Client<HttpConnector, Limited<Incoming>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -72,29 +86,45 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Tap {
-    /// Opens a tap on a free port of the loopback interface.
+    /// Opens a tap on a free port of the loopback interface. Its URL holds a key
+    /// that cannot be guessed: whoever finds the port and has not been told the
+    /// URL gets no answer from the service.
     ///
     /// # Errors
     /// Where no port can be had.
     pub async fn open(behind: Behind, journal: Journal) -> io::Result<Self> {
-        Self::open_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), behind, journal).await
+        let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        // Its keys are the system's own randomness, and no seed's.
+        let key = format!("/{:016x}", RandomState::new().hash_one(()));
+        Self::open_with(at, key, behind, journal).await
     }
 
-    /// Opens a tap at that address.
+    /// Opens a tap at that address, for everybody.
     ///
     /// # Errors
     /// Where the address cannot be had.
     pub async fn open_at(at: SocketAddr, behind: Behind, journal: Journal) -> io::Result<Self> {
+        Self::open_with(at, String::new(), behind, journal).await
+    }
+
+    async fn open_with(
+        at: SocketAddr,
+        key: String,
+        behind: Behind,
+        journal: Journal,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(at).await?;
         let address = listener.local_addr()?;
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let shared = Arc::new(Shared {
             behind,
+            key,
             journal,
             script: Mutex::new(Arc::new(|_: &Asked| Treatment::default())),
             asked: Mutex::default(),
             connections: AtomicU32::new(0),
+            exchanges: AtomicU32::new(0),
             client: Client::builder(TokioExecutor::new()).build(connector),
         });
         let mut tasks = JoinSet::new();
@@ -113,7 +143,15 @@ impl Tap {
 
     /// The URL that a program is given for this service.
     pub fn url(&self) -> String {
-        format!("http://{}{}", self.address, self.shared.behind.mount)
+        format!(
+            "http://{}{}{}",
+            self.address, self.shared.key, self.shared.behind.mount
+        )
+    }
+
+    /// The path of [`Tap::url`].
+    pub fn path(&self) -> String {
+        format!("{}{}", self.shared.key, self.shared.behind.mount)
     }
 
     /// From now on, requests are treated as `script` says.
@@ -157,6 +195,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
+                // Dropped, it is closed.
+                Ok(_) if connections.len() >= MOST_CONNECTIONS => {}
                 Ok((stream, _)) => {
                     connections.spawn(serve(stream, shared.clone()));
                 }
@@ -202,6 +242,9 @@ async fn exchange(
     shared: Arc<Shared>,
     line: Arc<Line>,
 ) -> Result<Response<Outgoing>, Broken> {
+    if shared.exchanges.fetch_add(1, Ordering::Relaxed) >= MOST_EXCHANGES {
+        return Err(Broken);
+    }
     let first = line.first.swap(false, Ordering::Relaxed);
     if first {
         // Counted when a request is read, not when a connection is accepted.
@@ -210,16 +253,20 @@ async fn exchange(
     }
     let behind = &shared.behind;
     let target = request.uri().path_and_query().map_or("/", |t| t.as_str());
-    let below = target
-        .strip_prefix(&behind.mount)
-        .filter(|below| below.starts_with('/'))
-        .unwrap_or(target);
+    let told = target.strip_prefix(&shared.key);
+    let below = match told {
+        Some(told) => below(told, &behind.mount).unwrap_or(told),
+        None => target,
+    };
     let shown = format!("{} {}", request.method(), shorten(below));
     let path = below.split('?').next().unwrap_or(below).to_owned();
     let mut entry =
         shared
             .journal
             .arrived(&behind.service, line.number.load(Ordering::Relaxed), shown);
+    let Some(told) = told.map(str::to_owned) else {
+        return Ok(stranger(entry));
+    };
     let treatment = {
         let nth = {
             let mut asked = shared.asked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -246,7 +293,7 @@ async fn exchange(
     }
 
     let due = Instant::now() + treatment.latency + behind.round_trip * if first { 2 } else { 1 };
-    let (mut head, body) = pass_on(request, &shared, &treatment, entry.id())
+    let (mut head, body) = pass_on(request, &told, &shared, &treatment, entry.id())
         .await
         .into_parts();
     if due > Instant::now() {
@@ -275,9 +322,34 @@ async fn exchange(
     Ok(Response::from_parts(head, outgoing))
 }
 
+/// What of a target lies below a service's mount point: `/today`.
+fn below<'a>(target: &'a str, mount: &str) -> Option<&'a str> {
+    target
+        .strip_prefix(mount)
+        .filter(|below| below.starts_with('/'))
+}
+
+/// What somebody gets who found the port, and not the URL.
+fn stranger(mut entry: Entry) -> Response<Outgoing> {
+    let why = Bytes::from_static(b"this is not the address that the program was told\n");
+    let status = StatusCode::NOT_FOUND;
+    entry.answered(status.as_u16());
+    let mut response = Response::new(Outgoing {
+        length: why.len(),
+        rest: why,
+        delivery: Delivery::Whole,
+        halved: false,
+        pause: None,
+        entry: Some(entry),
+    });
+    *response.status_mut() = status;
+    response
+}
+
 /// Asks wiremock. A failure of ours becomes a 599, which no contract knows.
 async fn pass_on(
     request: Request<Incoming>,
+    target: &str,
     shared: &Shared,
     treatment: &Treatment,
     id: u32,
@@ -288,7 +360,6 @@ async fn pass_on(
         response
     };
     let (mut head, body) = request.into_parts();
-    let target = head.uri.path_and_query().map_or("/", |t| t.as_str());
     match Uri::try_from(format!("http://{}{target}", shared.behind.address)) {
         Ok(uri) => head.uri = uri,
         Err(error) => return failed(format!("the tap cannot pass this target on: {error}")),
@@ -300,7 +371,8 @@ async fn pass_on(
         scene::SCENE,
         HeaderValue::try_from(treatment.scene.name()).unwrap_or(HeaderValue::from_static("well")),
     );
-    let response = match shared.client.request(Request::from_parts(head, body)).await {
+    let request = Request::from_parts(head, Limited::new(body, LONGEST));
+    let response = match shared.client.request(request).await {
         Ok(response) => response,
         Err(error) => return failed(format!("the tap cannot reach its service: {error}")),
     };
@@ -406,5 +478,20 @@ impl Body for Outgoing {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.rest.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn any_target_is_placed_and_cut(target: String, mount in "(/[a-z]{1,5}){0,2}") {
+            proptest::prop_assert!(shorten(&target).len() <= target.len().min(203));
+            let under = format!("{mount}/{target}");
+            proptest::prop_assert_eq!(below(&under, &mount), Some(&under[mount.len()..]));
+            below(&target, &mount);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What a tap does with real requests over loopback.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use mock_services::auth::AuthService;
@@ -30,7 +31,9 @@ async fn scenery(round_trip: Duration) -> Scenery {
         address: service.address(),
         round_trip,
     };
-    let tap = Tap::open(behind, journal.clone()).await.expect("a port");
+    let tap = Tap::open_at(ANYWHERE, behind, journal.clone())
+        .await
+        .expect("a port");
     Scenery {
         tap,
         journal,
@@ -50,6 +53,9 @@ async fn send(stream: &mut TcpStream, path: &str) {
         .await
         .expect("it reads");
 }
+
+/// Any free port, for everybody: what follows speaks HTTP by hand.
+const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Everything that comes until the connection ends, and how it ends.
 async fn rest(stream: &mut TcpStream) -> (String, std::io::Result<()>) {
@@ -228,7 +234,9 @@ async fn auth_says_yes_to_its_key_whatever_is_in_it_and_no_with_status_200() {
         address: service.address(),
         round_trip: Duration::ZERO,
     };
-    let tap = Tap::open(behind, journal).await.expect("a port");
+    let tap = Tap::open_at(ANYWHERE, behind, journal)
+        .await
+        .expect("a port");
     let yes = get(&tap, "/auth?key=a%26b%3Dc%20%25%C3%BC").await;
     assert!(
         yes.starts_with("HTTP/1.1 200") && yes.ends_with('1'),
@@ -248,11 +256,43 @@ async fn a_body_of_one_byte_is_cut_and_hangs_before_it() {
         address: service.address(),
         round_trip: Duration::ZERO,
     };
-    let tap = Tap::open(behind, journal).await.expect("a port");
+    let tap = Tap::open_at(ANYWHERE, behind, journal)
+        .await
+        .expect("a port");
     tap.play(|_| Treatment::delivery(Delivery::Cut));
     let mut stream = connect(&tap).await;
     send(&mut stream, "/auth?key=k").await;
     let (text, _) = rest(&mut stream).await;
     assert!(text.contains("content-length: 1\r\n"), "{text}");
     assert!(text.ends_with("\r\n\r\n"), "{text}");
+}
+
+#[tokio::test]
+async fn whoever_knows_the_port_and_not_the_url_gets_nothing() {
+    let weather = Weather::from_seed(1);
+    let service = weather.serve().await;
+    let behind = Behind {
+        service: "weather".to_owned(),
+        mount: weather::MOUNT.to_owned(),
+        address: service.address(),
+        round_trip: Duration::ZERO,
+    };
+    let journal = Journal::new(Clock::start(), Ids::default());
+    let tap = Tap::open(behind, journal.clone()).await.expect("a port");
+    for (path, status) in [("/weather".to_owned(), "404"), (tap.path(), "200")] {
+        let mut stream = TcpStream::connect(tap.address()).await.expect("it listens");
+        let request = format!("GET {path}/today HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream
+            .write_all(request.as_bytes())
+            .await
+            .expect("it reads");
+        let mut answer = String::new();
+        stream
+            .read_to_string(&mut answer)
+            .await
+            .expect("it answers");
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{answer}");
+    }
+    let recorded: Vec<_> = journal.exchanges().into_iter().map(|x| x.request).collect();
+    assert_eq!(recorded, ["GET /weather/today", "GET /today"]);
 }

@@ -245,6 +245,7 @@ fn description(workshop: &Workshop, exercise: &Exercise) -> Vec<String> {
                 .exercises
                 .iter()
                 .any(|x| entry.file_name() == *x.folder_name())
+                && entry.file_name() != super::hostile::FOLDER
         })
         .count();
     demand(orphans == 0, "solutions/ has folders without an exercise");

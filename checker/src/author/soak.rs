@@ -32,6 +32,10 @@ pub struct Options {
     /// Busy processes per core beside it
     #[arg(long, default_value_t = 0, value_name = "K")]
     pub load: usize,
+    /// The programs that try to fool, hang or harm the checker, each graded by
+    /// a checker of its own
+    #[arg(long)]
+    pub hostile: bool,
     /// Only programs whose name contains this
     #[arg(long)]
     pub only: Option<String>,
@@ -52,10 +56,10 @@ struct Tally {
 }
 
 /// Processes that keep the processors busy. They end with this.
-struct Load(Vec<Child>);
+pub(super) struct Load(Vec<Child>);
 
 impl Load {
-    fn start(per_core: usize) -> anyhow::Result<Self> {
+    pub(super) fn start(per_core: usize) -> anyhow::Result<Self> {
         let cores = available_parallelism().map_or(1, std::num::NonZero::get);
         let checker = std::env::current_exe()?;
         let spinning = (0..per_core * cores).map(|_| {
@@ -70,6 +74,11 @@ impl Load {
                 .collect::<Result<_, _>>()
                 .context("no processes to keep this machine busy with")?,
         ))
+    }
+
+    /// The processes.
+    pub(super) fn pids(&self) -> Vec<u32> {
+        self.0.iter().filter_map(Child::id).collect()
     }
 }
 
@@ -205,12 +214,12 @@ pub async fn run(
 }
 
 /// How often to say how far it is.
-fn pace(progress: &Progress) -> Duration {
+pub(super) fn pace(progress: &Progress) -> Duration {
     Duration::from_secs(if progress.is_shown() { 1 } else { 60 })
 }
 
 /// One line that is redrawn in a terminal, and a line of its own elsewhere.
-fn tell(progress: &Progress, line: &str) {
+pub(super) fn tell(progress: &Progress, line: &str) {
     if progress.is_shown() {
         progress.draw(line);
     } else {
@@ -241,7 +250,7 @@ fn standing(tallies: &[Tally], runs: u32, elapsed: Duration) -> String {
 }
 
 /// To the minute, or to the second where there is less than one: `1h 4m`, `30s`.
-fn whole(duration: Duration) -> String {
+pub(super) fn whole(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let rounded = if seconds < 60 {
         seconds

@@ -196,3 +196,24 @@ fn split(line: &str) -> anyhow::Result<Vec<OsString>> {
         .context("--exec: a quote is not closed; write it as you would in a shell")?;
     Ok(words.into_iter().map(OsString::from).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn any_command_is_split_or_refused(line in r#"[\PC'"\\ ]{0,60}"#) {
+            if let Err(error) = split(&line) {
+                proptest::prop_assert!(error.to_string().starts_with("--exec: "));
+            }
+        }
+
+        #[test]
+        fn what_is_quoted_stays_together(words in proptest::collection::vec(r"\PC{0,12}", 0..6)) {
+            let line = shell_words::join(&words);
+            let words: Vec<_> = words.into_iter().map(OsString::from).collect();
+            proptest::prop_assert_eq!(split(&line).expect("every quote is closed"), words);
+        }
+    }
+}

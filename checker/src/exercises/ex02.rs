@@ -213,13 +213,19 @@ async fn rendezvous(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Tro
 
 async fn both_in_flight(stage: &Stage<'_>, about: &'static str) -> Result<Rendezvous, Trouble> {
     let reached = |all: &[_]| in_flight(all, TODAY).min(1) + in_flight(all, TOMORROW).min(1);
-    let waited = stage
-        .patiently(
-            stage.journal.until(|all| (reached(all) == 2).then_some(())),
-            QUIET,
-        )
-        .await?;
+    let until = |wanted| {
+        stage
+            .journal
+            .until(move |all| (reached(all) >= wanted).then_some(()))
+    };
+    let mut sat_idle = None;
+    let met = async {
+        until(1).await;
+        sat_idle = stage.sat_idle_before(until(2)).await;
+    };
+    let waited = stage.patiently(met, QUIET).await?;
     Ok(Rendezvous {
+        sat_idle,
         about,
         wanted: 2,
         reached: reached(&stage.journal.exchanges()),
@@ -270,6 +276,7 @@ async fn failing(
             reached: usize::from(waited == Waited::Done(())),
             waited,
             released: stage.journal.clock().now(),
+            sat_idle: None,
         });
     };
     match answered {
@@ -501,7 +508,40 @@ fn first_round(seen: &Observation) -> Observation {
     first
 }
 
+/// The second call came, but only after the program had waited for the first for
+/// a while with nothing to do. Once may be chance.
+fn judge_hesitation(seen: &Observation) -> Option<Fault> {
+    const BELIEVED: usize = 2;
+    let hesitations: Vec<_> = seen
+        .rendezvous
+        .iter()
+        .filter(|met| met.waited == Waited::Done(()))
+        .filter_map(|met| met.sat_idle)
+        .collect();
+    let longest = hesitations.iter().max()?;
+    (hesitations.len() >= BELIEVED).then(|| {
+        Fault::new(
+            Diagnosis::Sequential,
+            format!(
+                "With one call under way it sat idle for {} and more, and made the other one only \
+                 then. It had nothing to wait for: the first had not been answered.",
+                words(*longest)
+            ),
+            "Start both before you wait for either, not once the first turns out to be slow: \
+             `tokio::try_join!` polls them together.",
+        )
+        .proved_by(
+            [TODAY, TOMORROW]
+                .iter()
+                .filter_map(|route| Some(seen.asked(route).next()?.id)),
+        )
+    })
+}
+
 fn judge_overlap(seen: &Observation) -> Option<Fault> {
+    if let Some(fault) = judge_hesitation(seen) {
+        return Some(fault);
+    }
     let met = seen.rendezvous.first()?;
     let Waited::GaveUp(after) = met.waited else {
         return None;

@@ -140,6 +140,7 @@ pub(super) async fn hear_within(
     // Only what failed is worth keeping: there are hundreds of these.
     if !done || !seen.rendezvous.iter().any(|met| met.about == about) {
         seen.rendezvous.push(Rendezvous {
+            sat_idle: None,
             about,
             wanted: 1,
             reached: done.into(),

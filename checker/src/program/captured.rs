@@ -134,6 +134,20 @@ mod tests {
         );
     }
 
+    proptest::proptest! {
+        #[test]
+        fn however_it_comes_in_nothing_is_lost_that_fits(
+            pieces in proptest::collection::vec(proptest::collection::vec(0_u8.., 0..64), 0..20)
+        ) {
+            let mut kept = Kept::default();
+            pieces.iter().for_each(|piece| kept.take(piece));
+            let all = pieces.concat();
+            let captured = kept.captured();
+            proptest::prop_assert_eq!(captured.total, all.len() as u64);
+            proptest::prop_assert_eq!(captured.text, String::from_utf8_lossy(&all));
+        }
+    }
+
     #[test]
     fn a_character_read_in_two_halves_stays_whole() {
         let mut kept = Kept::default();

@@ -1,12 +1,10 @@
 //! The variables that a learner's program sees, and no others.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::Path;
 
-use tempfile::TempDir;
-
-use super::{Launch, StartError};
+use super::Launch;
+use super::directory::{HOME, TEMPORARY};
 
 /// What a program cannot be found or started without.
 const KEPT: &[&str] = if cfg!(windows) {
@@ -14,27 +12,6 @@ const KEPT: &[&str] = if cfg!(windows) {
 } else {
     &["PATH"]
 };
-
-/// Where the program's home and its temporary files are, within its directory.
-const HOME: &str = "home";
-/// See [`HOME`].
-const TEMPORARY: &str = "tmp";
-
-/// A fresh directory for a program, with its home and a place for temporary files.
-pub(super) fn directory() -> Result<TempDir, StartError> {
-    let made = tempfile::Builder::new()
-        .prefix("checker-")
-        .tempdir()
-        .and_then(|directory| {
-            fs::create_dir(directory.path().join(HOME))?;
-            fs::create_dir(directory.path().join(TEMPORARY))?;
-            Ok(directory)
-        });
-    made.map_err(|error| StartError::NoDirectory {
-        parent: std::env::temp_dir(),
-        why: error.kind(),
-    })
-}
 
 /// The whole environment of a program whose own directory that is. What the
 /// contract names wins.

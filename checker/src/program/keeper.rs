@@ -47,7 +47,7 @@ mod unix {
     use nix::unistd::{Pid, dup2_stderr, dup2_stdout};
 
     use crate::program::lifeline::{self, Order, Report, Start};
-    use crate::program::{Exit, system};
+    use crate::program::{Exit, directory, system};
 
     /// How long a program may take to end once it has been asked to.
     const POLITE: Duration = Duration::from_millis(200);
@@ -77,7 +77,7 @@ mod unix {
             Ok(learner) => learner,
             Err(error) => {
                 let errno = error.raw_os_error().unwrap_or_default();
-                let _ = fs::remove_dir_all(&start.directory);
+                directory::remove(start.directory.as_ref());
                 return report(&mut lifeline, &Report::CannotStart { errno });
             }
         };
@@ -86,9 +86,9 @@ mod unix {
         release_output()?;
 
         let watch = Watch::new(learner, orders)?;
-        let left_behind = watch.until_all_is_gone(&mut lifeline);
-        let _ = fs::remove_dir_all(&start.directory);
-        report(&mut lifeline, &Report::Gone { left_behind })
+        let gone = watch.until_all_is_gone(&mut lifeline);
+        directory::remove(start.directory.as_ref());
+        report(&mut lifeline, &gone)
     }
 
     /// Closes whatever came to us from the checker's own parent.
@@ -115,7 +115,7 @@ mod unix {
             .envs(start.env.iter().map(|(name, value)| (name, value)))
             .current_dir(&start.directory)
             .stdin(Stdio::null());
-        system::contain(&mut command, start.limits);
+        system::contain(&mut command, start.limits, start.directory.as_ref());
         command.spawn()
     }
 
@@ -140,6 +140,8 @@ mod unix {
     enum Event {
         /// A child of ours has ended.
         Ended(u32, ExitStatus),
+        /// A child of ours has been stopped, for however short a time.
+        Stopped(u32),
         /// We have no child left. On Linux nothing is left at all.
         Childless,
         /// The order to end.
@@ -153,6 +155,7 @@ mod unix {
         events: Receiver<Event>,
         /// How and when the learner's process itself ended.
         ended: Option<(Exit, Instant)>,
+        stopped: bool,
         childless: bool,
         asked: bool,
         closed: bool,
@@ -168,14 +171,15 @@ mod unix {
                 learner: learner.id(),
                 events,
                 ended: None,
+                stopped: false,
                 childless: false,
                 asked: false,
                 closed: false,
             })
         }
 
-        /// Returns the names of what outlived the program.
-        fn until_all_is_gone(mut self, lifeline: &mut UnixStream) -> Vec<String> {
+        /// Returns the last report.
+        fn until_all_is_gone(mut self, lifeline: &mut UnixStream) -> Report {
             self.wait(None, |watch| {
                 watch.ended.is_some() || watch.asked || watch.closed
             });
@@ -185,12 +189,16 @@ mod unix {
                 self.wait(None, |watch| watch.asked || watch.closed);
             }
             let left_behind = self.ask();
+            let was_stopped = self.stopped; // before we stop it ourselves
             let until = Instant::now() + INSIST;
             while !self.is_gone() && Instant::now() < until {
                 self.kill();
                 self.wait(Some(Instant::now() + AGAIN), Self::is_gone);
             }
-            left_behind
+            Report::Gone {
+                left_behind,
+                was_stopped,
+            }
         }
 
         /// Asks the program to end, and sees what stays.
@@ -229,7 +237,8 @@ mod unix {
                     Ok(Event::Ended(pid, status)) if pid == self.learner => {
                         self.ended = Some((Exit::new(status), Instant::now()));
                     }
-                    Ok(Event::Ended(..)) => {}
+                    Ok(Event::Stopped(pid)) if pid == self.learner => self.stopped = true,
+                    Ok(Event::Ended(..) | Event::Stopped(_)) => {}
                     Ok(Event::Childless) => self.childless = true,
                     Ok(Event::End) => self.asked = true,
                     Ok(Event::Closed) => self.closed = true,
@@ -286,7 +295,10 @@ mod unix {
     /// Reaps whatever ends, our own child or an orphan, until nothing is left.
     fn reap(tell: &Sender<Event>) {
         while let Ok(Some((pid, status))) = system::wait_for_any() {
-            let _ = tell.send(Event::Ended(pid, status));
+            let _ = tell.send(match system::has_ended(status) {
+                true => Event::Ended(pid, status),
+                false => Event::Stopped(pid),
+            });
         }
         let _ = tell.send(Event::Childless);
     }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use mock_services::moment::{Clock, Moment};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
@@ -21,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::captured::Recorder;
+use super::directory::Directory;
 use super::lifeline::{self, Order, Report, Start};
 use super::{Ended, Exit, Launch, StartError, environment, keeper};
 
@@ -47,7 +47,7 @@ pub(super) struct Program {
 
 impl Program {
     pub(super) async fn start(launch: &Launch, clock: Clock) -> Result<Self, StartError> {
-        let directory = environment::directory()?;
+        let directory = Directory::make()?;
         let start = Order::Start(Start {
             command: absolute(&launch.command)?,
             env: environment::of(launch, directory.path()),
@@ -147,6 +147,7 @@ impl Program {
             output: self.recorder.captured(),
             left_behind: outcome.left_behind,
             killed_keeper: outcome.killed_keeper,
+            was_stopped: outcome.was_stopped,
         }
     }
 }
@@ -192,6 +193,7 @@ struct Outcome {
     exited: Option<Moment>,
     left_behind: Vec<String>,
     killed_keeper: bool,
+    was_stopped: bool,
 }
 
 /// Listens to a keeper, and does its work where it has been killed.
@@ -202,7 +204,7 @@ struct Watch {
     learner: Option<u32>,
     reports: BufReader<OwnedReadHalf>,
     keeper: Child,
-    directory: TempDir,
+    directory: Directory,
     exit: watch::Sender<Option<Exit>>,
     clock: Clock,
 }
@@ -259,8 +261,12 @@ impl Watch {
                     outcome.exited = Some(self.clock.now());
                     self.exit.send_replace(Some(exit));
                 }
-                Ok(Some(Report::Gone { left_behind })) => {
+                Ok(Some(Report::Gone {
+                    left_behind,
+                    was_stopped,
+                })) => {
                     outcome.left_behind = left_behind;
+                    outcome.was_stopped = was_stopped;
                     return true;
                 }
                 Ok(Some(Report::Started { pid })) => {

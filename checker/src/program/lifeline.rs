@@ -38,7 +38,10 @@ pub(super) enum Report {
     /// The learner's process ended unasked.
     Ended { exit: Exit },
     /// Everything has ended; nothing follows.
-    Gone { left_behind: Vec<String> },
+    Gone {
+        left_behind: Vec<String>,
+        was_stopped: bool,
+    },
 }
 
 /// A message as a line.
@@ -54,4 +57,30 @@ pub(super) fn message<T: DeserializeOwned>(line: &str) -> io::Result<Option<T>> 
         return Ok(None);
     }
     Ok(Some(serde_json::from_str(line)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn any_line_is_a_message_or_an_error(text in r"\PC*", json in r#"[{}\[\]:,"a-zA-Z0-9_ ]{0,80}"#) {
+            for line in [text, json] {
+                let _ = message::<Order>(&line);
+                let _ = message::<Report>(&line);
+            }
+        }
+
+        #[test]
+        fn what_is_said_is_what_is_heard(pid: u32, names in proptest::collection::vec(r"\PC*", 0..4)) {
+            let left_behind = Report::Gone { left_behind: names.clone(), was_stopped: pid % 2 == 0 };
+            let said = String::from_utf8(line(&left_behind).expect("it serialises")).expect("UTF-8");
+            let heard = message(&said).expect("it is a message");
+            let Some(Report::Gone { left_behind, was_stopped }) = heard else {
+                panic!("{said}");
+            };
+            proptest::prop_assert_eq!((left_behind, was_stopped), (names, pid % 2 == 0));
+        }
+    }
 }

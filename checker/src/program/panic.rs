@@ -175,6 +175,24 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_output_has_a_panic_or_none(pieces in proptest::collection::vec(
+            proptest::prop_oneof![
+                proptest::strategy::Just("thread '".to_owned()),
+                proptest::strategy::Just("' panicked at ".to_owned()),
+                proptest::strategy::Just("', a.rs:1:2".to_owned()),
+                proptest::strategy::Just(" (12)".to_owned()),
+                proptest::strategy::Just("a.rs:1:2:\n".to_owned()),
+                proptest::strategy::Just("note: run with `RUST_BACKTRACE".to_owned()),
+                r"\PC{0,5}",
+                "[':\n\r ]{0,3}",
+            ], 0..12))
+        {
+            panic(&pieces.concat());
+        }
+    }
+
     #[test]
     fn a_panic_cut_off_after_its_place_has_no_message() {
         assert_eq!(

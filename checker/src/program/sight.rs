@@ -229,6 +229,15 @@ mod linux {
     mod tests {
         use super::*;
 
+        proptest::proptest! {
+            #[test]
+            fn any_row_is_read_or_refused(row in r"\PC*", place in "[0-9A-Fa-f:]{0,60}") {
+                socket(&row);
+                address(&row);
+                address(&place);
+            }
+        }
+
         #[test]
         #[cfg(target_endian = "little")]
         fn a_row_of_the_table_is_read() {

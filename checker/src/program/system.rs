@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 use nix::libc;
@@ -19,11 +20,29 @@ use super::Limits;
 ///
 /// A session of its own is a process group of its own, has no terminal that it
 /// could write to behind our back, and can never join the checker's group.
-pub(super) fn contain(command: &mut Command, limits: Limits) {
+pub(super) fn contain(command: &mut Command, limits: Limits, directory: &Path) {
     let keeper = getpid();
+    #[cfg(target_os = "linux")]
+    let mut fence = limits
+        .fence
+        .then(|| super::fence::around(directory))
+        .flatten();
+    #[cfg(not(target_os = "linux"))]
+    let _ = directory;
     // SAFETY: the closure runs in the child between fork and exec. It allocates
     // nothing, takes no lock and makes only async-signal-safe system calls.
-    unsafe { command.pre_exec(move || before_exec(keeper, limits)) };
+    unsafe {
+        command.pre_exec(move || {
+            before_exec(keeper, limits)?;
+            // The keeper has no other thread yet, so a lock that this might take
+            // is free. Where the kernel refuses, the program runs without.
+            #[cfg(target_os = "linux")]
+            if let Some(fence) = fence.take() {
+                let _ = fence.restrict_self();
+            }
+            Ok(())
+        })
+    };
 }
 
 fn before_exec(keeper: Pid, limits: Limits) -> io::Result<()> {
@@ -94,14 +113,15 @@ pub(super) fn hear_only_the_lifeline() {
     let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
 }
 
-/// Waits until some child ends, and reaps it. `None` where there is no child.
+/// Waits until some child ends, and reaps it, or is stopped or made to go on
+/// again. `None` where there is no child.
 ///
 /// nix's `waitpid` loses a child that a real-time signal ended.
 pub(super) fn wait_for_any() -> io::Result<Option<(u32, ExitStatus)>> {
     loop {
         let mut status = 0;
         // SAFETY: the pointer is to a live integer, and nothing else is passed.
-        let pid = unsafe { libc::waitpid(-1, &raw mut status, 0) };
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WUNTRACED | libc::WCONTINUED) };
         if let Ok(pid @ 1..) = u32::try_from(pid) {
             return Ok(Some((pid, ExitStatus::from_raw(status))));
         }
@@ -114,26 +134,8 @@ pub(super) fn wait_for_any() -> io::Result<Option<(u32, ExitStatus)>> {
     }
 }
 
-/// Whether the kernel has descriptors for processes.
-#[cfg(target_os = "linux")]
-pub(super) fn has_pidfd() -> bool {
-    // SAFETY: two integers are passed; the descriptor, if there is one, is ours.
-    unsafe {
-        let descriptor = libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0);
-        let Ok(descriptor) = libc::c_int::try_from(descriptor) else {
-            return false;
-        };
-        descriptor >= 0 && libc::close(descriptor) == 0
-    }
-}
-
-/// The version of Landlock that the kernel speaks, where it does.
-#[cfg(target_os = "linux")]
-pub(super) fn landlock() -> Option<i64> {
-    const VERSION: libc::c_uint = 1; // LANDLOCK_CREATE_RULESET_VERSION
-    let nothing = std::ptr::null::<libc::c_void>();
-    // SAFETY: asked for its version, it takes no memory and makes nothing.
-    let version =
-        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, nothing, 0_usize, VERSION) };
-    (version > 0).then_some(version)
+/// Whether it is the status of a child that has ended, and not one that was
+/// stopped, now or a moment ago.
+pub(super) fn has_ended(status: ExitStatus) -> bool {
+    status.stopped_signal().is_none() && !status.continued()
 }

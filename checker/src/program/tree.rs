@@ -24,7 +24,10 @@ pub(super) struct Stat {
 impl Stat {
     /// What is said of a process, or of a thread by its full path.
     pub(super) fn read(path: &str) -> Option<Self> {
-        let line = String::from_utf8_lossy(&fs::read(path).ok()?).into_owned();
+        Self::parse(&String::from_utf8_lossy(&fs::read(path).ok()?))
+    }
+
+    fn parse(line: &str) -> Option<Self> {
         // The name may hold anything, brackets included.
         let (before, rest) = line.rsplit_once(") ")?;
         let (pid, name) = before.split_once(" (")?;
@@ -135,6 +138,24 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn any_line_of_a_table_is_read_or_refused(line in r"\PC*", name in r"\PC*", rest in "[ A-Z0-9)-]*") {
+            Stat::parse(&line);
+            Stat::parse(&format!("1 ({name}) {rest}"));
+        }
+
+        #[test]
+        fn a_name_may_be_anything(name in r"\PC*", pid in 1_u32.., parent: u32, page_ins: u64) {
+            let line = format!("{pid} ({name}) S {parent} 7 8 0 -1 0 1 2 {page_ins} 0 0 0");
+            let stat = Stat::parse(&line).expect("it is whole");
+            proptest::prop_assert_eq!(
+                (stat.pid, stat.name, stat.parent, stat.session, stat.page_ins),
+                (pid, name, parent, 8, page_ins)
+            );
+        }
+    }
 
     #[test]
     fn both_ways_find_children_and_grandchildren() {

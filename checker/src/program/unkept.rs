@@ -4,13 +4,13 @@ use std::io;
 use std::process::Stdio;
 
 use mock_services::moment::Clock;
-use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use win32job::Job;
 
 use super::captured::Recorder;
+use super::directory::Directory;
 use super::{Ended, Exit, Launch, StartError, environment};
 
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) struct Program {
 
 impl Program {
     pub(super) async fn start(launch: &Launch, _clock: Clock) -> Result<Self, StartError> {
-        let directory = environment::directory()?;
+        let directory = Directory::make()?;
         let job = job()?;
         let (program, arguments) = launch
             .command
@@ -97,6 +97,7 @@ impl Program {
             output: self.recorder.captured(),
             left_behind: Vec::new(),
             killed_keeper: false,
+            was_stopped: false,
         }
     }
 }
@@ -114,7 +115,7 @@ fn job() -> io::Result<Job> {
 async fn until_gone(
     mut child: Child,
     job: Job,
-    directory: TempDir,
+    directory: Directory,
     exit: watch::Sender<Option<Exit>>,
     mut unwanted: oneshot::Receiver<()>,
 ) {

@@ -155,6 +155,17 @@ mod tests {
             .all(|c| matches!(c, '\n' | '\t') || !(c.is_control() || hides(c)))
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_keeps_what_acts_or_hides(text: String, seed: u64) {
+            for text in [text, nasty(seed)] {
+                proptest::prop_assert!(is_harmless(&clean(&text)));
+                proptest::prop_assert!(is_harmless(&one_line(&text)));
+                keep_colours(&text);
+            }
+        }
+    }
+
     #[test]
     fn nothing_that_acts_or_hides_is_left() {
         for seed in 0..2_000 {

@@ -279,6 +279,7 @@ async fn meanwhile<T>(
         Waited::TooBusy => (None, Waited::TooBusy),
     };
     seen.rendezvous.push(Rendezvous {
+        sat_idle: None,
         about,
         wanted: 1,
         reached: done.is_some().into(),
@@ -453,6 +454,7 @@ pub(super) async fn crowd(
         note_health(stage.health().await?, seen, &mut late);
     }
     seen.rendezvous.push(Rendezvous {
+        sat_idle: None,
         about: "clients",
         wanted: clients,
         reached: service.received().len(),

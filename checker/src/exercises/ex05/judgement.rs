@@ -580,6 +580,7 @@ pub(super) fn frames(seen: &Observation) -> Option<Fault> {
 /// A connection that a frame over the limit has ended, but not with code 1009.
 fn wrong_end(huge: &Talk) -> Option<&'static Rendezvous> {
     static TOO_LONG: Rendezvous = Rendezvous {
+        sat_idle: None,
         about: "too long",
         wanted: 1,
         reached: 0,

@@ -65,6 +65,7 @@ async fn known(
     let waited = stage.patiently(waiting, quiet).await?;
     let done = waited == Waited::Done(());
     seen.rendezvous.push(Rendezvous {
+        sat_idle: None,
         about,
         wanted: 1,
         reached: done.into(),
@@ -359,6 +360,7 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
     for (about, more) in [("tried", 1), ("given up", 2)] {
         let waited = stage.patiently(tries(more), NO_LIMIT_AFTER).await?;
         seen.rendezvous.push(Rendezvous {
+            sat_idle: None,
             about,
             wanted: more,
             reached: parent.attempts().len() - hung,

@@ -1,0 +1,53 @@
+//! Landlock: what keeps a program's writes in its own directory, and its signals
+//! among the processes that it started. It needs no rights, lasts for a process
+//! and all that it starts, and is there from Linux 5.13 (signals: 6.12) on. An
+//! older kernel gives what it has.
+
+use std::path::Path;
+
+use landlock::{
+    ABI, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
+};
+
+/// Devices that keep nothing of what is written to them.
+const DEVICES: [&str; 3] = ["/dev/null", "/dev/zero", "/dev/full"];
+
+/// All that writes: files, folders, links, truncation.
+fn writing() -> BitFlags<AccessFs> {
+    AccessFs::from_write(ABI::V3)
+}
+
+/// A fence around a directory. `None` where the kernel has none.
+pub(super) fn around(directory: &Path) -> Option<RulesetCreated> {
+    build(PathFd::new(directory).ok()?).ok()
+}
+
+fn build(directory: PathFd) -> Result<RulesetCreated, RulesetError> {
+    let mut ruleset = Ruleset::default()
+        .handle_access(writing())?
+        .scope(Scope::Signal)?
+        .create()?
+        .add_rule(PathBeneath::new(directory, writing()))?;
+    for device in DEVICES {
+        if let Ok(device) = PathFd::new(device) {
+            let access = AccessFs::WriteFile | AccessFs::Truncate;
+            ruleset = ruleset.add_rule(PathBeneath::new(device, access))?;
+        }
+    }
+    Ok(ruleset)
+}
+
+/// Whether writes are kept in, and whether signals are.
+pub(super) fn available() -> (bool, bool) {
+    let strictly = || Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    let writes = strictly()
+        .handle_access(AccessFs::from_write(ABI::V1))
+        .and_then(Ruleset::create)
+        .is_ok();
+    let signals = strictly()
+        .scope(Scope::Signal)
+        .and_then(Ruleset::create)
+        .is_ok();
+    (writes, signals)
+}
