@@ -42,6 +42,7 @@ pages! {
     "ex05.md" as ex05,
     "ex06.md" as ex06,
     "how-it-knows.md" as how_it_knows,
+    "containment.md" as containment,
     "why-async.md" as why_async,
     "sequential.md" as sequential,
     "callbacks.md" as callbacks,

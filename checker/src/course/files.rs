@@ -247,7 +247,12 @@ mod tests {
         assert!(!text("Cargo.toml").contains("solutions"));
         assert!(!text("Cargo.lock").contains("-solution"));
         let with = files(true).expect("a course");
-        for exercise in SOLUTIONS.dirs() {
+        let exercise = |folder: &&Dir<'_>| Path::new("exercises").join(folder.path());
+        let answered = SOLUTIONS
+            .dirs()
+            .filter(|folder| with.contains_key(&exercise(folder).join("exercise.toml")));
+        assert_eq!(answered.clone().count(), 6);
+        for exercise in answered {
             let main = Path::new("solutions")
                 .join(exercise.path())
                 .join("src/main.rs");
