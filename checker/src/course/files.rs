@@ -248,10 +248,11 @@ mod tests {
         assert!(!text("Cargo.lock").contains("-solution"));
         let with = files(true).expect("a course");
         let exercise = |folder: &&Dir<'_>| Path::new("exercises").join(folder.path());
-        let answered = SOLUTIONS
+        let answered: Vec<_> = SOLUTIONS
             .dirs()
-            .filter(|folder| with.contains_key(&exercise(folder).join("exercise.toml")));
-        assert_eq!(answered.clone().count(), 6);
+            .filter(|folder| with.contains_key(&exercise(folder).join("exercise.toml")))
+            .collect();
+        assert_eq!(answered.len(), 6);
         for exercise in answered {
             let main = Path::new("solutions")
                 .join(exercise.path())
