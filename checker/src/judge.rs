@@ -8,6 +8,7 @@ use crate::client::{Answer, NoReply, YOU};
 use crate::contract::{Contract, service_first, service_of};
 use crate::diagnosis::Diagnosis;
 use crate::observation::{HealthSeen, Observation, Question, Silence, route_of};
+use crate::program::Panic;
 use crate::report::{Finding, Gap, Outcome, Timeline, words};
 use crate::stage::{Trouble, Waited};
 
@@ -148,11 +149,7 @@ pub fn trouble(seen: &Observation, doing: &str) -> Option<Fault> {
                     panic.place,
                     panic.message.trim()
                 ),
-                format!(
-                    "Go to {}. Where an error can happen (a service that is down, a body that is \
-                     no JSON), answer with a status instead of `unwrap` or `expect`.",
-                    panic.place
-                ),
+                after_panic(&panic),
             ));
         }
     }
@@ -217,6 +214,29 @@ fn ended(exit: &crate::program::Exit, doing: &str) -> Fault {
             "Look for `abort`, a stack that overflows (endless recursion), or memory that only grows.",
         ),
     }
+}
+
+/// What to do about a panic.
+fn after_panic(panic: &Panic) -> String {
+    // tokio's words for a `block_on` where a runtime is at work.
+    let blocks = [
+        "start a runtime from within a runtime",
+        "block the current thread from within",
+    ]
+    .iter()
+    .any(|words| panic.message.contains(words));
+    if blocks {
+        return format!(
+            "Go to {}. An async handler cannot block on a future, for its thread belongs to the \
+             runtime: `.await` it instead of `block_on` or a blocking client.",
+            panic.place
+        );
+    }
+    format!(
+        "Go to {}. Where an error can happen (a service that is down, a body that is no JSON), \
+         answer with a status instead of `unwrap` or `expect`.",
+        panic.place
+    )
 }
 
 fn not_listening(

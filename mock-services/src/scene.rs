@@ -17,8 +17,11 @@ pub enum Scene {
     /// The right answer.
     #[default]
     Well,
-    /// Status 500.
+    /// Status 500, and a body as if all were well, where the service has one:
+    /// whoever looks at the body alone is told so.
     Sick,
+    /// Status 500, and a body that nobody takes for an answer.
+    OutOfOrder,
     /// Status 200 and a body that is not what it says it is.
     Garbage,
     /// Auth says something that is neither yes nor no: that one of its oddities.
@@ -30,6 +33,7 @@ impl Scene {
         match self {
             Self::Well => "well".to_owned(),
             Self::Sick => "sick".to_owned(),
+            Self::OutOfOrder => "out-of-order".to_owned(),
             Self::Garbage => "garbage".to_owned(),
             Self::Odd(nth) => format!("odd-{nth}"),
         }
@@ -43,12 +47,15 @@ pub(crate) fn mock(at: &str, scene: Scene) -> MockBuilder {
         .and(header_exists(EXCHANGE))
 }
 
-/// Mounts the faults that every service can have at that path.
+/// Mounts the faults that every service can have at that path. What a service has
+/// mounted before these is answered instead.
 pub(crate) async fn mount_faults(server: &MockServer, at: &str) {
-    mock(at, Scene::Sick)
-        .respond_with(ResponseTemplate::new(500).set_body_string("out of order\n"))
-        .mount(server)
-        .await;
+    for scene in [Scene::Sick, Scene::OutOfOrder] {
+        mock(at, scene)
+            .respond_with(ResponseTemplate::new(500).set_body_string("out of order\n"))
+            .mount(server)
+            .await;
+    }
     mock(at, Scene::Garbage)
         .respond_with(
             ResponseTemplate::new(200)

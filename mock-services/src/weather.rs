@@ -85,13 +85,15 @@ impl Weather {
         let server = scene::server().await;
         for day in ["today", "tomorrow"] {
             let at = format!("{MOUNT}/{day}");
-            scene::mock(&at, Scene::Well)
-                .respond_with(move |request: &Request| {
-                    ResponseTemplate::new(200)
-                        .set_body_json(self.reading(scene::exchange_of(request)))
-                })
-                .mount(&server)
-                .await;
+            for (scene, status) in [(Scene::Well, 200), (Scene::Sick, 500)] {
+                scene::mock(&at, scene)
+                    .respond_with(move |request: &Request| {
+                        ResponseTemplate::new(status)
+                            .set_body_json(self.reading(scene::exchange_of(request)))
+                    })
+                    .mount(&server)
+                    .await;
+            }
             scene::mount_faults(&server, &at).await;
         }
         WeatherService { server }

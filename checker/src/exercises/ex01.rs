@@ -165,10 +165,11 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
             if fault.diagnosis <= Diagnosis::BlockedRuntime
                 || fault.diagnosis == Diagnosis::Sequential =>
         {
-            (
-                together().broken(fault),
-                health().not_reached("one client at a time stands before it"),
-            )
+            let before = match fault.diagnosis {
+                Diagnosis::Sequential => "one client at a time stands before it",
+                _ => "ex01/together comes first",
+            };
+            (together().broken(fault), health().not_reached(before))
         }
         (clients, healths) => (
             together().judged(clients, busy, "all of them in flight at once"),

@@ -249,7 +249,9 @@ async fn failing(
     stage.play(move |asked| {
         if asked.path == fails {
             Treatment {
-                scene: Scene::Sick,
+                // Whoever takes a 500 for an answer has another mistake, which
+                // another probe names.
+                scene: Scene::OutOfOrder,
                 ..Treatment::held(&holds.0)
             }
         } else {
@@ -472,7 +474,8 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
     let alive = alive().judged(judge::alive(all), false, "up to the end");
     let failed = fails
         .into_iter()
-        .find(|seen| judge_failure(seen).is_some() || judge_cancel(seen).is_some())
+        .find(|seen| seen.trouble.is_some() || judge_failure(seen).is_some())
+        .or_else(|| fails.into_iter().find(|seen| judge_cancel(seen).is_some()))
         .unwrap_or(&fail_today);
     Ok(Judged {
         output: telling_output(&all),
