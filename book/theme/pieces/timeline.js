@@ -138,6 +138,6 @@ workshop.define("workshop-timeline", async (element) => {
     element.append(player.element);
   } catch {
     // The table that is already there says the same; it stays.
-    element.append(workshop.make("p", { class: "ws-said" }, "The player needs the book to be served (mdbook serve book); here is the recording as a table."));
+    element.append(workshop.make("p", { class: "ws-said" }, "To play this recording, open the book with cargo checker book. Until then, here it is as it was drawn."));
   }
 });

@@ -175,10 +175,28 @@ fn pointers(workshop: &Workshop, reports: &[Report], written: &[Destination]) ->
                 &workshop.root.join(&page),
             )
         });
+    let next = reports
+        .iter()
+        .filter(|report| report.verdict() == Verdict::Pass && report.program == "exercise")
+        .filter_map(|report| {
+            let mut later = workshop.exercises.iter();
+            later.find(|exercise| exercise.id == report.exercise)?;
+            later.next()
+        })
+        .filter(|_| reports.len() == 1)
+        .map(|exercise| {
+            let page = Path::new("exercises").join(exercise.folder_name());
+            let page = page.join("README.md");
+            pointer(
+                "next",
+                format!("{}, {}: {}", exercise.id, exercise.title, page.display()),
+                &workshop.root.join(&page),
+            )
+        });
     let written = written
         .iter()
         .map(|to| pointer("report", to.file.display().to_string(), &to.file));
-    pages.chain(written).collect()
+    pages.chain(next).chain(written).collect()
 }
 
 /// A fail anywhere is a fail; else anything undecided is inconclusive.
