@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, LOCATION, TRANSFER_ENCODING};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
@@ -306,6 +306,14 @@ async fn exchange(
     head.headers.remove(TRANSFER_ENCODING);
     head.headers.remove(CONNECTION);
     head.headers.insert(CONTENT_LENGTH, body.len().into());
+    // The service knows nothing of keys: whoever is sent elsewhere on it still
+    // comes in by the door.
+    if let Some(elsewhere) = head.headers.get(LOCATION).and_then(|to| to.to_str().ok())
+        && elsewhere.starts_with('/')
+        && let Ok(elsewhere) = HeaderValue::try_from(format!("{}{elsewhere}", shared.key))
+    {
+        head.headers.insert(LOCATION, elsewhere);
+    }
     if treatment.close {
         head.headers
             .insert(CONNECTION, HeaderValue::from_static("close"));
