@@ -191,6 +191,14 @@ pub enum HealthSeen {
 }
 
 impl Observation {
+    /// The waits that were given up, and after how long.
+    pub fn given_up(&self) -> impl Iterator<Item = (&Rendezvous, Duration)> {
+        self.rendezvous.iter().filter_map(|met| match met.waited {
+            Waited::GaveUp(after) => Some((met, after)),
+            _ => None,
+        })
+    }
+
     /// Whether a silence is all that this observation has to offer: evidence
     /// that wants repeating.
     pub fn gave_up(&self) -> bool {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::embedded::{self, Starter};
+use crate::replace::replace;
 use crate::workshop::{Exercise, Workshop};
 
 /// A file that was not as it was at first.
@@ -82,7 +83,9 @@ fn restore(exercise: &Exercise) -> anyhow::Result<Vec<Restored>> {
             Some(theirs) => Some(keep(&file, &theirs)?),
             None => None,
         };
-        replace(&file, contents).with_context(|| format!("cannot write {}", file.display()))?;
+        fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))
+            .and_then(|()| replace(&file, contents))
+            .with_context(|| format!("cannot write {}", file.display()))?;
         restored.push(Restored { file, kept });
     }
     Ok(restored)
@@ -109,20 +112,6 @@ fn keep(file: &Path, contents: &[u8]) -> anyhow::Result<PathBuf> {
         }
     }
     anyhow::bail!("there is no free name for a copy of {}", file.display())
-}
-
-/// Written aside and renamed: whoever is stopped halfway has one file or the other.
-fn replace(file: &Path, contents: &[u8]) -> io::Result<()> {
-    let folder = file.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let aside = folder.join(format!(".{}.new", std::process::id()));
-    let written = File::create(&aside)
-        .and_then(|mut new| new.write_all(contents).and_then(|()| new.sync_all()))
-        .and_then(|()| fs::rename(&aside, file));
-    if written.is_err() {
-        let _ = fs::remove_file(&aside);
-    }
-    written
 }
 
 #[cfg(test)]

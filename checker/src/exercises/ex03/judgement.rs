@@ -521,13 +521,6 @@ pub(super) fn headers(seen: &Observation) -> Option<Fault> {
     })
 }
 
-fn given_up(seen: &Observation) -> impl Iterator<Item = (&Rendezvous, std::time::Duration)> {
-    seen.rendezvous.iter().filter_map(|met| match met.waited {
-        Waited::GaveUp(after) => Some((met, after)),
-        _ => None,
-    })
-}
-
 /// The call to a service that was withheld.
 fn withheld(seen: &Observation) -> Option<&Exchange> {
     seen.exchanges.iter().rev().find(|x| x.service != YOU)
@@ -535,7 +528,7 @@ fn withheld(seen: &Observation) -> Option<&Exchange> {
 
 /// The registry did not answer while a call was withheld.
 pub(super) fn guard(seen: &Observation) -> Option<Fault> {
-    if let Some((met, after)) = given_up(seen).next() {
+    if let Some((met, after)) = seen.given_up().next() {
         let request = seen
             .exchanges
             .iter()
@@ -582,7 +575,7 @@ fn waited_long(x: &Exchange, met: &Rendezvous) -> bool {
 }
 
 pub(super) fn guard_gap(seen: &Observation) -> Option<Gap> {
-    let (met, _) = given_up(seen).next()?;
+    let (met, _) = seen.given_up().next()?;
     let waiting = seen
         .exchanges
         .iter()
@@ -696,7 +689,7 @@ pub(super) fn crowd_gap(seen: &Observation) -> Option<Gap> {
 
 /// A body that did not come through before its end.
 pub(super) fn stream(seen: &Observation) -> Option<Fault> {
-    let (met, after) = given_up(seen).next()?;
+    let (met, after) = seen.given_up().next()?;
     let (sender, receiver, next) = if met.about == "answer" {
         (
             "service",
@@ -727,7 +720,7 @@ pub(super) fn stream(seen: &Observation) -> Option<Fault> {
 }
 
 pub(super) fn stream_gap(seen: &Observation) -> Option<Gap> {
-    let (met, _) = given_up(seen).next()?;
+    let (met, _) = seen.given_up().next()?;
     let wanted = format!("/{}", met.about);
     let ours = seen
         .exchanges
@@ -824,7 +817,7 @@ pub(super) fn memory(seen: &Observation) -> String {
 
 /// A call that went on without its client.
 pub(super) fn cancel(seen: &Observation) -> Option<Fault> {
-    let (met, after) = given_up(seen).next()?;
+    let (met, after) = seen.given_up().next()?;
     let call = seen
         .exchanges
         .iter()
@@ -851,7 +844,7 @@ pub(super) fn cancel(seen: &Observation) -> Option<Fault> {
 }
 
 pub(super) fn cancel_gap(seen: &Observation) -> Option<Gap> {
-    let (met, _) = given_up(seen).next()?;
+    let (met, _) = seen.given_up().next()?;
     let call = withheld(seen)?;
     let left = seen
         .exchanges

@@ -12,10 +12,8 @@ use crate::report::words;
 use crate::stage::{QUIET, Waited};
 
 fn given_up(seen: &Observation) -> Option<(&Rendezvous, Duration)> {
-    seen.rendezvous.iter().find_map(|met| match met.waited {
-        Waited::GaveUp(after) => Some((met, after.min(QUIET))),
-        _ => None,
-    })
+    let (met, after) = seen.given_up().next()?;
+    Some((met, after.min(QUIET)))
 }
 
 fn texts(talk: &Talk) -> impl Iterator<Item = &Said> {

@@ -6,16 +6,9 @@ use super::probes::GO_BY;
 use crate::client::{End, Frame};
 use crate::diagnosis::Diagnosis;
 use crate::judge::Fault;
-use crate::observation::{Observation, Rendezvous, Talk};
+use crate::observation::{Observation, Talk};
 use crate::report::words;
-use crate::stage::{QUIET, Waited};
-
-fn given_up(seen: &Observation) -> Option<(&Rendezvous, Duration)> {
-    seen.rendezvous.iter().find_map(|met| match met.waited {
-        Waited::GaveUp(after) => Some((met, after)),
-        _ => None,
-    })
-}
+use crate::stage::QUIET;
 
 fn heard(talk: &Talk) -> impl Iterator<Item = (&str, f64)> {
     talk.heard.frames.iter().filter_map(|frame| match frame {
@@ -32,7 +25,8 @@ fn ended(seen: &Observation) -> Option<(&Talk, &End)> {
 
 /// What is wrong with what viewers see.
 pub(super) fn levels(seen: &Observation) -> Option<Fault> {
-    if let Some((met, after)) = given_up(seen) {
+    if let Some((met, after)) = seen.given_up().next() {
+        let waited = after;
         let after = words(after.min(QUIET));
         let evidence: Vec<_> = seen.talks.iter().map(|talk| talk.exchange).collect();
         let killed = ended(seen).is_some();
@@ -70,13 +64,7 @@ pub(super) fn levels(seen: &Observation) -> Option<Fault> {
                 "Keep the newest level of every room, and send all of them to a new connection: a \
                  `watch` channel holds a value for whoever comes late.",
             ),
-            "parent" => Fault::new(
-                Diagnosis::NotAsked,
-                format!(
-                    "Two rooms spoke, and their levels did not come to the parent, for {after}."
-                ),
-                "Keep a connection to PARENT_WS, and send every room's newest level over it.",
-            ),
+            "parent" => unheard(waited),
             "burst" => Fault::new(
                 Diagnosis::LevelLost,
                 format!(
@@ -140,7 +128,7 @@ pub(super) fn upstream(seen: &Observation) -> Option<Fault> {
             .proved_by(parents(seen)),
         );
     }
-    let (_, after) = given_up(seen)?;
+    let (_, after) = seen.given_up().next()?;
     Some(
         Fault::new(
             if ways == 0 {
@@ -167,7 +155,7 @@ pub(super) fn upstream(seen: &Observation) -> Option<Fault> {
 
 /// Others that saw nothing new while somebody did not read.
 pub(super) fn stalled(seen: &Observation, what: &str) -> Option<Fault> {
-    let (met, after) = given_up(seen)?;
+    let (met, after) = seen.given_up().next()?;
     (met.about == "flow").then(|| {
         Fault::new(
             Diagnosis::SlowReaderStallsAll,
@@ -211,7 +199,7 @@ fn stale(got: usize, who: &str) -> Option<Fault> {
 }
 
 fn lost(seen: &Observation, who: &str) -> Option<Fault> {
-    let (met, after) = given_up(seen)?;
+    let (met, after) = seen.given_up().next()?;
     (met.about == "newest").then(|| {
         Fault::new(
             Diagnosis::LevelLost,
@@ -249,7 +237,7 @@ fn unheard(after: Duration) -> Fault {
 
 /// A parent that came back, and was not told everything.
 pub(super) fn returned(seen: &Observation) -> Option<Fault> {
-    let (met, after) = given_up(seen)?;
+    let (met, after) = seen.given_up().next()?;
     let fault = match met.about {
         "parent" => unheard(after),
         "meanwhile" => Fault::new(
@@ -348,7 +336,7 @@ pub(super) fn tries(seen: &Observation) -> String {
 
 /// A parent that hung or refused, and was not tried again.
 pub(super) fn patient(seen: &Observation) -> Option<Fault> {
-    let (met, after) = given_up(seen)?;
+    let (met, after) = seen.given_up().next()?;
     let fault = match met.about {
         "parent" => unheard(after),
         "tried" => Fault::new(
