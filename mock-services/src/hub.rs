@@ -463,4 +463,26 @@ mod tests {
         assert!(!board.rooms.contains_key("room 0"));
         assert!(board.rooms.contains_key(&format!("room {ROOMS}")));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_frame_is_a_level_or_none(
+            text: String,
+            json in r#"\{"name":"[a-z]{0,3}","value":[0-9.eE+-]{1,8}\}"#,
+            name: String,
+            value in -1e300_f64..1e300,
+        ) {
+            let mut board = Board::default();
+            let level = serde_json::json!({"name": name, "value": value}).to_string();
+            for frame in [text, json, level] {
+                if let Ok(report) = serde_json::from_str(&frame) {
+                    board.report(report, Moment::default());
+                }
+            }
+            board.words();
+            let sight = board.sight(None, Moment::from_micros(u64::MAX));
+            proptest::prop_assert!(serde_json::from_str::<serde_json::Value>(&sight).is_ok());
+            proptest::prop_assert!(board.rooms.contains_key(&name));
+        }
+    }
 }

@@ -77,6 +77,18 @@ enum Fault {
     Dribble,
 }
 
+impl Fault {
+    /// As one types it, with what it does: `hang (the request is taken and never answered)`.
+    fn name(self) -> String {
+        let value = self.to_possible_value().unwrap_or_default();
+        let help = value
+            .get_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        format!("{} ({})", value.get_name(), help.to_lowercase())
+    }
+}
+
 impl Options {
     fn treatment(&self) -> Treatment {
         let latency = self.latency;
@@ -232,7 +244,7 @@ fn table(options: &Options, weather: &str, auth: &str, hub: &Hub) -> String {
         "\nweather and auth take {} to answer{}. Requests are logged as they pass; Ctrl-C ends this.\n\n",
         humantime::format_duration(options.latency),
         match options.fault {
-            Some(fault) => format!(", and this goes wrong: {fault:?}"),
+            Some(fault) => format!(", and this goes wrong: {}", fault.name()),
             None => String::new(),
         }
     );

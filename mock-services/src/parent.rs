@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use socket2::{Domain, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -41,7 +41,7 @@ pub enum Mode {
 }
 
 /// A level as it came.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Level {
     /// The exchange of the connection that carried it.
     pub exchange: u32,
@@ -265,4 +265,30 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
         _ = generation.changed() => Ending::Cut,
     };
     entry.end(ending);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn any_frame_is_a_level_or_none(
+            text: String,
+            json in r#"\{("name"|"value"|[:,{}"a-z0-9.e-]){0,20}\}"#,
+            name: String,
+            value in -1e9_f64..1e9,
+        ) {
+            for frame in [text, json] {
+                if let Ok(Json { value, .. }) = serde_json::from_str(&frame) {
+                    proptest::prop_assert!(value.is_finite());
+                }
+            }
+            let level = serde_json::json!({"name": name, "value": value}).to_string();
+            let heard: Json = serde_json::from_str(&level).expect("a level");
+            proptest::prop_assert_eq!(heard.name, name);
+            let off: f64 = heard.value - value;
+            proptest::prop_assert!(off.abs() <= f64::EPSILON * f64::abs(value));
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! What a tap is to do with a request: the wish. What happened stands in the
 //! [journal](crate::journal).
 
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -16,6 +18,8 @@ pub struct Treatment {
     pub latency: Duration,
     /// Withholds the answer until the hold is released.
     pub hold: Option<Hold>,
+    /// Keeps the answer back in its socket until it is pulled.
+    pub cork: Option<Cork>,
     /// How the answer goes out.
     pub delivery: Delivery,
     /// Whether the connection is closed after the answer.
@@ -76,24 +80,160 @@ pub struct Asked {
 }
 
 /// A latch that answers wait behind. Clones share it; it opens once, for good.
-#[derive(Clone, Debug)]
-pub struct Hold(std::sync::Arc<watch::Sender<bool>>);
+#[derive(Clone, Debug, Default)]
+pub struct Hold(Arc<Latch>);
 
-impl Default for Hold {
-    fn default() -> Self {
-        Self(std::sync::Arc::new(watch::Sender::new(false)))
-    }
+#[derive(Debug, Default)]
+struct Latch {
+    is_open: watch::Sender<bool>,
+    waiting: watch::Sender<usize>,
 }
 
 impl Hold {
     /// Lets everything go that waits behind it, now and later.
     pub fn release(&self) {
-        self.0.send_replace(true);
+        self.0.is_open.send_replace(true);
     }
 
     /// Waits until it is released.
     pub async fn released(&self) {
+        let _waiting = Waiting::at(&self.0);
         // The sender lives in `self`, so this cannot fail.
-        let _ = self.0.subscribe().wait_for(|released| *released).await;
+        let _ = self
+            .0
+            .is_open
+            .subscribe()
+            .wait_for(|is_open| *is_open)
+            .await;
+    }
+
+    /// Waits until so many answers are ready and wait behind it. Those of them that
+    /// are only on their way go out later than the rest, once it is released.
+    pub async fn is_awaited_by(&self, answers: usize) {
+        let mut waiting = self.0.waiting.subscribe();
+        let _ = waiting.wait_for(|waiting| *waiting >= answers).await;
+    }
+}
+
+/// Counts an answer for as long as it waits.
+struct Waiting<'a>(&'a Latch);
+
+impl<'a> Waiting<'a> {
+    fn at(latch: &'a Latch) -> Self {
+        latch.waiting.send_modify(|waiting| *waiting += 1);
+        Self(latch)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.send_modify(|waiting| *waiting -= 1);
+    }
+}
+
+/// A cork in the sockets of several connections: what was written to them leaves at
+/// the same moment, when it is pulled, or after 200 ms each (`TCP_CORK` in tcp(7)).
+/// Clones share it. Where the system has no such thing, answers leave as they are
+/// written.
+#[derive(Clone, Debug)]
+pub struct Cork(Arc<Mutex<Option<Vec<TcpStream>>>>);
+
+impl Default for Cork {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Some(Vec::new()))))
+    }
+}
+
+impl Cork {
+    /// Keeps back what is written to that socket from now on, unless it was pulled.
+    pub(crate) fn put_on(&self, socket: &TcpStream) {
+        let mut sockets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whatever cannot be kept back leaves at once.
+        if let (Some(sockets), Ok(socket)) = (sockets.as_mut(), socket.try_clone())
+            && set(&socket, true).is_ok()
+        {
+            sockets.push(socket);
+        }
+    }
+
+    /// Lets everything go that was kept back, for good.
+    pub fn pull(&self) {
+        let mut sockets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for socket in sockets.take().unwrap_or_default() {
+            // It fails where the connection is gone.
+            let _ = set(&socket, false);
+        }
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set(socket: &TcpStream, cork: bool) -> std::io::Result<()> {
+    socket2::SockRef::from(socket).set_tcp_cork(cork)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn set(_: &TcpStream, _: bool) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[test]
+    fn a_cork_keeps_back_what_is_written_until_it_is_pulled() {
+        use std::io::{Read as _, Write as _};
+
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        // A machine that is busy for 200 ms lets it go by itself.
+        let was_kept_back = (0..20).any(|_| {
+            let mut there = TcpStream::connect(address).expect("it listens");
+            let (mut here, _) = listener.accept().expect("it has connected");
+            let cork = Cork::default();
+            cork.put_on(&here);
+            here.write_all(b"news").expect("there is room");
+            there.set_nonblocking(true).expect("a socket");
+            let kept_back = there.read(&mut [0; 4]).is_err();
+            cork.pull();
+            there.set_nonblocking(false).expect("a socket");
+            let mut news = [0; 4];
+            if kept_back {
+                there.read_exact(&mut news).expect("it is let go");
+                assert_eq!(&news, b"news");
+            }
+            // Who comes later finds it pulled.
+            cork.put_on(&here);
+            let is_corked = socket2::SockRef::from(&here).tcp_cork();
+            assert!(!is_corked.expect("Linux tells"));
+            kept_back
+        });
+        assert!(was_kept_back);
+    }
+
+    #[tokio::test]
+    async fn a_hold_tells_how_many_wait_and_lets_all_go() {
+        let hold = Hold::default();
+        hold.is_awaited_by(0).await;
+        let waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let hold = hold.clone();
+                tokio::spawn(async move { hold.released().await })
+            })
+            .collect();
+        hold.is_awaited_by(3).await;
+        // Whoever gives up waits no longer.
+        waiting[0].abort();
+        let mut left = hold.0.waiting.subscribe();
+        left.wait_for(|waiting| *waiting == 2)
+            .await
+            .expect("it is ours");
+        hold.release();
+        for task in waiting.into_iter().skip(1) {
+            task.await.expect("it is let go");
+        }
+        assert_eq!(*hold.0.waiting.borrow(), 0);
+        hold.released().await;
     }
 }

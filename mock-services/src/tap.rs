@@ -302,6 +302,9 @@ async fn exchange(
     if let Some(hold) = &treatment.hold {
         hold.released().await;
     }
+    if let Some(cork) = &treatment.cork {
+        cork.put_on(&line.stream);
+    }
 
     head.headers.remove(TRANSFER_ENCODING);
     head.headers.remove(CONNECTION);

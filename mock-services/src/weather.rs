@@ -50,7 +50,9 @@ pub struct Reading {
 }
 
 /// The weather of one run, drawn from its seed. Every exchange is answered with
-/// a temperature of its own, so an answer tells which exchange it came from.
+/// a temperature of its own, so an answer tells which exchange it came from. The
+/// city changes from exchange to exchange too: a run that had one city would let a
+/// program pass that always says that one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Weather {
     seed: u64,
@@ -65,7 +67,8 @@ impl Weather {
     /// What is answered to an exchange. Temperatures repeat after 701 exchanges.
     pub fn reading(&self, exchange: u32) -> Reading {
         let mut drawn = fastrand::Rng::with_seed(self.seed);
-        let (city, country) = CITIES[drawn.usize(..CITIES.len())];
+        let first = drawn.usize(..CITIES.len());
+        let (city, country) = CITIES[(first + exchange as usize) % CITIES.len()];
         let offset = drawn.u64(..RANGE);
         // 701 is a prime: every step visits every temperature before one repeats.
         let step = drawn.u64(100..600);
@@ -125,6 +128,15 @@ mod tests {
             let weather = Weather::from_seed(seed);
             let seen: HashSet<_> = (0..701).map(|id| weather.reading(id).temperature).collect();
             assert_eq!(seen.len(), 701, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn no_city_is_right_for_a_whole_run() {
+        for seed in 0..200 {
+            let weather = Weather::from_seed(seed);
+            let seen: HashSet<_> = (0..16).map(|id| weather.reading(id).city).collect();
+            assert_eq!(seen.len(), CITIES.len(), "seed {seed}");
         }
     }
 
