@@ -10,6 +10,7 @@ pub mod hostile;
 pub mod record;
 pub mod soak;
 pub mod starters;
+pub mod tapes;
 
 use std::path::Path;
 
@@ -44,6 +45,12 @@ pub enum Command {
     /// Lock the course that `checker init` writes to what the repository is locked to
     #[command(after_help = "Example:\n  checker author course-lock")]
     CourseLock,
+    /// Record what the probes of every right verdict saw, for `cargo test --test tapes`
+    #[command(
+        hide = true,
+        after_help = "Example:\n  checker author tapes target/tapes"
+    )]
+    Tapes(tapes::Options),
     /// Keep processors busy until told to stop
     #[command(hide = true)]
     Spin,
@@ -70,6 +77,7 @@ pub async fn run(
         Command::Starters(options) => starters::run(workshop, options, say),
         Command::Record(options) => record::run(workshop, options, keeper, say).await,
         Command::CourseLock => course_lock::run(workshop, say).await,
+        Command::Tapes(options) => tapes::run(workshop, options, keeper, say).await,
         Command::Spin => loop {
             std::hint::spin_loop();
         },

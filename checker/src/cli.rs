@@ -9,11 +9,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::terminal::{Colour, choice, print, sheet, warn};
 use crate::author;
 use crate::book;
+use crate::call::Call;
 use crate::compare;
 use crate::course;
 use crate::doctor;
@@ -23,6 +24,7 @@ use crate::hint::{self, Wanted};
 use crate::home;
 use crate::interrupt;
 use crate::manual;
+use crate::remedy;
 use crate::render::{self, Sheet};
 use crate::reset;
 use crate::solution;
@@ -68,7 +70,9 @@ enum Command {
     #[command(after_help = "Example:\n  checker compare ex01 --clients 5 --latency 200ms")]
     Compare(compare::Options),
     /// Grade an exercise whenever you save a file of it
-    #[command(after_help = "Examples:\n  checker watch\n  checker watch ex02")]
+    #[command(
+        after_help = "Examples:\n  checker watch\n  checker watch ex02\n  checker watch ex02 --bonus"
+    )]
     Watch(watch::Options),
     /// A hint: a question first, then the tool, then a few lines of code
     #[command(after_help = "Examples:\n  checker hint\n  checker hint ex01 --more")]
@@ -148,7 +152,11 @@ pub fn main() -> ExitCode {
         );
     }));
     let outcome = std::panic::catch_unwind(|| {
-        let cli = match Cli::try_parse() {
+        let call = Call::of_this_process();
+        let parsed = spelt(Cli::command().bin_name(call.name()), call)
+            .try_get_matches_from(call.arguments())
+            .and_then(|matches| Cli::from_arg_matches(&matches));
+        let cli = match parsed {
             Ok(cli) => cli,
             Err(error) => {
                 // Help goes to standard output, wrong use to standard error.
@@ -156,6 +164,7 @@ pub fn main() -> ExitCode {
                 return u8::try_from(error.exit_code()).unwrap_or(ERROR);
             }
         };
+        crate::allowance::claim();
         if let Some(outcome) = at_once(&cli) {
             return outcome.unwrap_or_else(|error| refuse(&error));
         }
@@ -181,8 +190,26 @@ pub fn main() -> ExitCode {
 }
 
 fn refuse(error: &anyhow::Error) -> u8 {
-    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    let said = remedy::told(error).to_string();
+    let said = Call::of_this_process().spell(&said).into_owned();
+    let _ = writeln!(std::io::stderr(), "error: {said}");
     ERROR
+}
+
+/// The command line with its usage and examples as this learner types them.
+fn spelt(mut command: clap::Command, call: Call) -> clap::Command {
+    if let Some(help) = command.get_after_help() {
+        let help = call.spell(&help.to_string()).into_owned();
+        command = command.after_help(help);
+    }
+    let names: Vec<_> = command
+        .get_subcommands()
+        .map(|one| one.get_name().to_owned())
+        .collect();
+    for name in names {
+        command = command.mut_subcommand(name, |one| spelt(one, call));
+    }
+    command
 }
 
 /// What is answered from memory, without starting anything.
@@ -207,7 +234,7 @@ fn at_once(cli: &Cli) -> Option<anyhow::Result<u8>> {
         Some(Command::Completions(options)) => {
             told(Ok(manual::completions(options, Cli::command())))
         }
-        Some(Command::Init(options)) => told(course::init(options)),
+        Some(Command::Init(options)) => told(course::init(options, Call::of_this_process())),
         Some(Command::Update) => {
             told(here(cli).and_then(|workshop| course::update(&workshop.root)))
         }
@@ -227,8 +254,8 @@ fn at_once(cli: &Cli) -> Option<anyhow::Result<u8>> {
                 level: *level,
                 more: *more,
             };
-            hint::give(workshop, exercise, wanted, |shown| {
-                render::hint(shown, sheet)
+            hint::give(workshop, exercise, wanted, |answer| {
+                render::hint(&answer, sheet)
             })
         }),
         Some(Command::Solution(options)) => answer(&|workshop, _| solution::run(workshop, options)),

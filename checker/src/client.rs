@@ -18,6 +18,7 @@ use hyper::header::{CONNECTION, HOST};
 use hyper_util::rt::TokioIo;
 use mock_services::exchange::Ending;
 use mock_services::journal::{Entry, Journal};
+use serde::{Deserialize, Serialize};
 use socket2::{Domain, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -158,7 +159,7 @@ impl AsyncWrite for Spoken<TcpStream> {
 }
 
 /// What came of one request of ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// The exchange's id in the journal.
     pub exchange: u32,
@@ -172,7 +173,7 @@ pub struct Answer {
 }
 
 /// A whole reply.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// The status.
     pub status: u16,
@@ -181,7 +182,7 @@ pub struct Reply {
 }
 
 /// Why there is no reply.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum NoReply {
     /// Nobody listens there.
     #[error("the connection was refused")]

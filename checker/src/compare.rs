@@ -13,7 +13,7 @@ use crate::program::Figures;
 use crate::progress::Progress;
 use crate::render::Sheet;
 use crate::render::compare::{Contender, draw};
-use crate::report::Timeline;
+use crate::report::{Timeline, counted};
 use crate::run::{Candidate, Run};
 use crate::stage::{Setting, Stage, Unset, Waited};
 use crate::verify::{self, Program};
@@ -53,7 +53,16 @@ pub async fn run(workshop: &Workshop, options: &Options, sheet: Sheet) -> anyhow
         () = progress.keep_drawing() => Vec::new(),
     };
     progress.clear();
-    Ok(draw(&contenders, &sheet))
+    let mut drawn = draw(&contenders, &sheet);
+    if !workshop.has_answers() {
+        let folder = workshop.root.display();
+        let said = format!(
+            "\nThis workshop was made without the answers, so yours is compared. For all \
+             three:\n  checker init {folder} --with-solutions\n"
+        );
+        drawn += &sheet.call.spell(&said);
+    }
+    Ok(drawn)
 }
 
 /// Runs the three versions one after another.
@@ -70,13 +79,21 @@ pub async fn contenders(
     let Some(compare) = &exercise.compare else {
         anyhow::bail!("{} has no three versions to compare; ex01 has", exercise.id);
     };
+    let versions = if workshop.has_answers() {
+        vec![
+            ("sequential", Target::from(&compare.sequential)),
+            ("callbacks", Target::from(&compare.callbacks)),
+            ("async", Target::from(&compare.asynchronous)),
+        ]
+    } else {
+        vec![
+            ("yours", exercise.target()),
+            ("callbacks", Target::from(&compare.callbacks)),
+        ]
+    };
     let mut contenders = Vec::new();
-    for (name, binary) in [
-        ("sequential", &compare.sequential),
-        ("callbacks", &compare.callbacks),
-        ("async", &compare.asynchronous),
-    ] {
-        let program = Program::Target(Target::from(binary));
+    for (name, target) in versions {
+        let program = Program::Target(target);
         let prepared = verify::prepare(workshop, exercise, &program, progress).await?;
         contenders.push(contend(name, prepared, options, keeper, progress).await?);
     }
@@ -93,7 +110,10 @@ async fn contend(
     let command = prepared.command()?;
     let keeper = keeper.to_owned();
     let run = Run::start(1, Candidate { command, keeper }, progress.clone()).await?;
-    let _waiting = progress.waiting_for(format!("{} clients of {name}", options.clients));
+    let _waiting = progress.waiting_for({
+        let clients = counted(options.clients as usize, "client");
+        format!("{clients} of {name}")
+    });
     let stage = match Stage::set(&run, Setting::default()).await {
         Ok(stage) => stage,
         Err(Unset::Fault(error)) => return Err(error),
@@ -128,7 +148,7 @@ async fn contend(
         in_flight_peak: peak(&exchanges),
         timeline: Timeline {
             probe: name.to_owned(),
-            title: format!("{} clients at once", options.clients),
+            title: format!("{} at once", counted(options.clients as usize, "client")),
             exchanges,
             gap: None,
         },

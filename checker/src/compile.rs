@@ -331,4 +331,21 @@ mod tests {
             assert_eq!(cause(said), None, "{said}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_line_of_cargos_is_a_message_or_none(
+            bytes: Vec<u8>,
+            json in r#"\{"reason":"[a-z-]{0,20}"[{}\[\]:,"a-z_0-9 ]{0,60}"#,
+            words in r"(error|cause|[a-z]{0,5}|:|\n| |\x1b\[[0-9;]{0,3}m|\(os error ){0,12}",
+        ) {
+            for line in [bytes.as_slice(), json.as_bytes(), words.as_bytes()] {
+                Message::parse_stream(Cursor::new(line)).flatten().count();
+                let said = String::from_utf8_lossy(line);
+                cause(&said);
+                ours(&said);
+                last_words(&said);
+            }
+        }
+    }
 }

@@ -20,6 +20,8 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use self::update::{Known, Outcome};
+use crate::call::Call;
+use crate::records;
 
 /// What this checker's course is called in names of files.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -39,7 +41,7 @@ pub struct Init {
 ///
 /// # Errors
 /// Where the folder holds something else, or cannot be written to.
-pub fn init(options: &Init) -> anyhow::Result<String> {
+pub fn init(options: &Init, call: Call) -> anyhow::Result<String> {
     let folder = &options.folder;
     let shown = folder.display();
     let known = Known::read(folder)?;
@@ -49,12 +51,22 @@ pub fn init(options: &Init) -> anyhow::Result<String> {
     }
     fs::create_dir_all(folder).with_context(|| format!("{shown} cannot be made"))?;
     let mut entries = fs::read_dir(folder).with_context(|| format!("{shown} cannot be read"))?;
-    if entries.next().is_some() {
+    // Without the file that makes a workshop of it, this folder is an `init` that
+    // got no further.
+    let ours = |entry: &fs::DirEntry| entry.file_name() == records::FOLDER;
+    if entries.any(|entry| !entry.is_ok_and(|entry| ours(&entry))) {
         bail!("{shown} is not empty and is no workshop; name a folder that is new or empty");
     }
     update::apply(folder, Known::fresh(options.with_solutions))?;
+    // What cargo runs by an alias of this checkout is not to be had elsewhere.
+    let install = match call {
+        Call::Checker => "",
+        Call::CargoChecker => {
+            "  cargo install --path checker   # here, once: then `checker` is there, too\n"
+        }
+    };
     Ok(format!(
-        "The workshop is in {shown}.\n  cd {shown}\n  cargo fetch --locked   # once: then no network is needed\n  checker verify ex01    # it fails, and shows why\n"
+        "The workshop is in {shown}.\n{install}  cd {shown}\n  cargo fetch --locked   # once: then no network is needed\n  checker verify ex01    # it fails, and shows why\n"
     ))
 }
 

@@ -25,6 +25,8 @@ pub enum Diagnosis {
     Hung,
     /// The thread that serves was stuck in a blocking call.
     BlockedRuntime,
+    /// Each connection was served to its end before the next one was accepted.
+    NotSpawned,
     /// A guard was held while a slow call was under way.
     GuardAcrossAwait,
     /// Clients were served one after another (or a few at a time).
@@ -119,7 +121,7 @@ pub enum Diagnosis {
 
 impl Diagnosis {
     /// Every diagnosis, deepest cause first.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 53] = [
         Self::NotCompiling,
         Self::NotListening,
         Self::Crashed,
@@ -127,6 +129,7 @@ impl Diagnosis {
         Self::FloodedOutput,
         Self::Hung,
         Self::BlockedRuntime,
+        Self::NotSpawned,
         Self::GuardAcrossAwait,
         Self::SerialisedClients,
         Self::NeverAwaited,
@@ -184,6 +187,7 @@ impl Diagnosis {
             Self::FloodedOutput => "flooded-output",
             Self::Hung => "hung",
             Self::BlockedRuntime => "blocked-runtime",
+            Self::NotSpawned => "not-spawned",
             Self::GuardAcrossAwait => "guard-across-await",
             Self::SerialisedClients => "serialised-clients",
             Self::NeverAwaited => "never-awaited",
@@ -242,6 +246,7 @@ impl Diagnosis {
             Self::FloodedOutput => "it prints without end",
             Self::Hung => "it took a request and never answered",
             Self::BlockedRuntime => "a blocking call stops the thread that serves",
+            Self::NotSpawned => "one connection is served to its end before the next",
             Self::GuardAcrossAwait => "a lock is held while a call waits",
             Self::SerialisedClients => "clients wait for each other",
             Self::NeverAwaited => "a future was built but never awaited",

@@ -15,6 +15,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::progress::Progress;
+use crate::report::counted;
 use crate::workshop::Workshop;
 
 /// The version of the JSON that a [`Checkup`] becomes.
@@ -134,9 +135,9 @@ pub async fn run(options: &Options, here: &Path) -> Checkup {
         Ok(found) => Row::ok(
             "workshop",
             format!(
-                "{}, with {} exercises",
+                "{}, with {}",
                 found.root.display(),
-                found.exercises.len()
+                counted(found.exercises.len(), "exercise")
             ),
         ),
         Err(error) => Row::warning("workshop", format!("{error:#}"), "cd to your checkout"),

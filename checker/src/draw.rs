@@ -111,3 +111,106 @@ fn missing(reports: &[Report], probe: Option<&str>) -> String {
         all.join(", ")
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::render::{self, samples};
+
+    /// Something that a field may hold instead of what it should.
+    fn anything() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<u64>().prop_map(Value::from),
+            (0_u64..20).prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+            "[a-z]{0,4}/[a-z]{0,8}".prop_map(Value::from),
+            Just(json!([])),
+            Just(json!({})),
+        ]
+    }
+
+    /// How many places a document has.
+    fn places(value: &Value) -> usize {
+        1 + match value {
+            Value::Array(items) => items.iter().map(places).sum(),
+            Value::Object(fields) => fields.values().map(places).sum(),
+            _ => 0,
+        }
+    }
+
+    /// The place with that number.
+    fn place<'a>(value: &'a mut Value, number: &mut usize) -> Option<&'a mut Value> {
+        if *number == 0 {
+            return Some(value);
+        }
+        *number -= 1;
+        match value {
+            Value::Array(items) => items.iter_mut().find_map(|item| place(item, number)),
+            Value::Object(fields) => fields.values_mut().find_map(|item| place(item, number)),
+            _ => None,
+        }
+    }
+
+    fn draw_all(text: &str, width: usize) {
+        let Ok(recorded) = serde_json::from_str::<Recorded>(text) else {
+            return;
+        };
+        let reports = match recorded {
+            Recorded::Many(reports) => reports,
+            Recorded::One(report) => vec![*report],
+        };
+        let sheet = Sheet {
+            width,
+            ..Sheet::default()
+        };
+        missing(&reports, Some("ex02/overlap"));
+        for report in &reports {
+            render::human(report, &sheet);
+        }
+        if let Some((timeline, evidence)) = find(&reports, None) {
+            timeline::draw(timeline, evidence, &sheet);
+            let options = svg::Options {
+                id: "any",
+                evidence,
+                width: Some(WIDTH),
+            };
+            svg::draw(timeline, options);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_report_that_is_read_back_is_drawn(
+            sample: prop::sample::Index,
+            seed: u64,
+            width in 0_usize..200,
+            changes in prop::collection::vec((any::<prop::sample::Index>(), anything()), 0..6),
+        ) {
+            let mut reports = samples::all();
+            let mut report = reports.swap_remove(sample.index(reports.len()));
+            if seed % 2 == 0 {
+                report.timelines.push(samples::random_timeline(seed));
+            }
+            let mut report = serde_json::to_value(&report).expect("JSON");
+            for (at, becomes) in changes {
+                let mut number = at.index(places(&report));
+                if let Some(place) = place(&mut report, &mut number) {
+                    *place = becomes;
+                }
+            }
+            draw_all(&report.to_string(), width);
+        }
+
+        #[test]
+        fn any_text_is_a_report_or_refused(text: String, json in r#"[{}\[\]:,"a-z0-9 ]{0,80}"#) {
+            draw_all(&text, 80);
+            draw_all(&json, 80);
+        }
+    }
+}

@@ -15,9 +15,9 @@ use futures_util::future::LocalBoxFuture;
 use crate::diagnosis::Diagnosis;
 use crate::judge::Check;
 use crate::observation::Observation;
+use crate::probing::Probing;
 use crate::report::{Finding, Timeline};
-use crate::run::Run;
-use crate::stage::{Setting, Stage};
+use crate::stage::Setting;
 
 /// What an exercise makes of a program that has become ready.
 #[derive(Debug)]
@@ -88,31 +88,35 @@ impl Graded {
     ///
     /// # Errors
     /// Faults that are not the learner's.
-    pub async fn grade(self, run: &Run, first: Stage<'_>, bonus: bool) -> anyhow::Result<Judged> {
-        self.grading(run, first, bonus).await
+    pub async fn grade(self, probing: &Probing<'_>, bonus: bool) -> anyhow::Result<Judged> {
+        self.grading(probing, bonus).await
     }
 
     /// On the heap: each of these is hundreds of kilobytes of probes side by
     /// side, too much for the stacks that some systems and tests have.
-    fn grading<'a>(
+    fn grading<'a, 'run: 'a>(
         self,
-        run: &'a Run,
-        first: Stage<'a>,
+        probing: &'a Probing<'run>,
         bonus: bool,
     ) -> LocalBoxFuture<'a, anyhow::Result<Judged>> {
         match self {
-            Self::Ex01 => ex01::grade(run, first).boxed_local(),
-            Self::Ex02 => ex02::grade(run, first).boxed_local(),
-            Self::Ex03 => ex03::grade(run, first).boxed_local(),
-            Self::Ex04 => ex04::grade(run, first, bonus).boxed_local(),
-            Self::Ex05 => ex05::grade(run, first).boxed_local(),
-            Self::Ex06 => ex06::grade(run, first).boxed_local(),
+            Self::Ex01 => ex01::grade(probing).boxed_local(),
+            Self::Ex02 => ex02::grade(probing, bonus).boxed_local(),
+            Self::Ex03 => ex03::grade(probing).boxed_local(),
+            Self::Ex04 => ex04::grade(probing, bonus).boxed_local(),
+            Self::Ex05 => ex05::grade(probing).boxed_local(),
+            Self::Ex06 => ex06::grade(probing).boxed_local(),
         }
     }
 
     /// Mistakes that look alike from outside, told apart by the source.
     pub fn refine(self, diagnosis: Diagnosis, hints: &crate::source::Hints) -> Diagnosis {
         match (self, diagnosis) {
+            (_, Diagnosis::BlockedRuntime | Diagnosis::SerialisedClients)
+                if hints.awaits_between_accepts.is_some() =>
+            {
+                Diagnosis::NotSpawned
+            }
             (_, Diagnosis::NotAsked) if hints.never_awaited.is_some() => Diagnosis::NeverAwaited,
             (Self::Ex02, Diagnosis::Sequential) if hints.created_then_awaited.is_some() => {
                 Diagnosis::CreatedNotStarted

@@ -1,8 +1,10 @@
 //! Hints: a question first, then the tool, then a few lines of code. One more
-//! honest attempt earns the next.
+//! honest attempt earns the next. What has passed needs none.
 
 use crate::record::{self, Hint, Record};
 use crate::records::{Records, Remembered};
+use crate::remedy;
+use crate::report::Verdict;
 use crate::standing::{self, Standing};
 use crate::workshop::{Exercise, Workshop};
 
@@ -30,6 +32,62 @@ pub struct Shown<'a> {
     pub next: Option<String>,
     /// Whether it was never shown before.
     pub is_new: bool,
+}
+
+/// There is nothing left to hint at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed<'a> {
+    /// The exercise.
+    pub exercise: &'a Exercise,
+    /// The next one that has not passed.
+    pub next: Option<&'a Exercise>,
+    /// What to do instead, and what that is.
+    pub instead: Vec<(String, String)>,
+}
+
+/// What somebody hears who asks for a hint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// A hint.
+    Hint(Shown<'a>),
+    /// The latest attempt has passed.
+    Passed(Passed<'a>),
+}
+
+/// What this learner hears now. A hint asks what the timeline shows: after a pass
+/// it would ask about a timeline that is no more. Whoever names a level, or wants
+/// more, gets it all the same.
+///
+/// # Errors
+/// Where the exercise has no such hint.
+pub fn answer<'a>(
+    standings: &[Standing<'a>],
+    standing: &Standing<'a>,
+    wanted: Wanted,
+) -> anyhow::Result<Answer<'a>> {
+    let last = standing.last.as_ref().map(|attempt| attempt.verdict);
+    if wanted != Wanted::default() || last != Some(Verdict::Pass) {
+        return choose(standing, wanted).map(Answer::Hint);
+    }
+    let id = &standing.exercise.id;
+    let mut instead = vec![(
+        format!("checker solution {id}"),
+        "our answer beside yours".to_owned(),
+    )];
+    let next = standing::next(standings, id).map(|next| next.exercise);
+    instead.extend(next.map(|next| {
+        let what = format!("goes on to {}", next.title);
+        (format!("checker watch {}", next.id), what)
+    }));
+    instead.push((
+        format!("checker hint {id} --more"),
+        "the hints all the same".to_owned(),
+    ));
+    Ok(Answer::Passed(Passed {
+        exercise: standing.exercise,
+        next,
+        instead,
+    }))
 }
 
 /// The hint that this learner gets now.
@@ -88,8 +146,8 @@ pub fn current(workshop: &Workshop) -> anyhow::Result<&Exercise> {
         .ok_or_else(|| anyhow::anyhow!("this workshop has no exercises"))
 }
 
-/// Chooses a hint, remembers that it was shown, and renders it; and what is to
-/// be said about the file that remembers.
+/// Chooses what to say, remembers a hint that is shown, and renders it; and what
+/// is to be said about the file that remembers.
 ///
 /// # Errors
 /// Where the exercise has no such hint.
@@ -97,7 +155,7 @@ pub fn give(
     workshop: &Workshop,
     exercise: &Exercise,
     wanted: Wanted,
-    render: impl Fn(&Shown<'_>) -> String,
+    render: impl Fn(Answer<'_>) -> String,
 ) -> anyhow::Result<(String, Option<String>)> {
     let file = Records::of(&workshop.root);
     let Remembered {
@@ -108,8 +166,10 @@ pub fn give(
     let Some(standing) = standings.iter().find(|one| one.exercise.id == exercise.id) else {
         anyhow::bail!("{} is not an exercise of this workshop", exercise.id);
     };
-    let shown = choose(standing, wanted)?;
-    if shown.is_new {
+    let answer = answer(&standings, standing, wanted)?;
+    if let Answer::Hint(shown) = &answer
+        && shown.is_new
+    {
         let hint = Record::Hint(Hint {
             at: record::now(),
             exercise: exercise.id.clone(),
@@ -117,10 +177,13 @@ pub fn give(
         });
         match file.add(&hint) {
             Ok(said) => notice = notice.or(said),
-            Err(error) => notice = Some(format!("this hint is not remembered: {error:#}")),
+            Err(error) => {
+                let why = remedy::told(&error);
+                notice = Some(format!("this hint is not remembered: {why}"));
+            }
         }
     }
-    Ok((render(&shown), notice))
+    Ok((render(answer), notice))
 }
 
 #[cfg(test)]
@@ -149,7 +212,7 @@ mod tests {
             exercise: "ex01".to_owned(),
             bonus: false,
             verdict,
-            diagnosis: Some("sequential".to_owned()),
+            diagnosis: (verdict == Verdict::Fail).then(|| "sequential".to_owned()),
             verify: Duration::ZERO,
             pace: None,
         })
@@ -195,6 +258,41 @@ mod tests {
     }
 
     #[test]
+    fn what_has_passed_needs_no_hint_but_whoever_wants_one_gets_it() {
+        let workshop = workshop();
+        let told = |records: &[Record], wanted| {
+            let standings = standing::all(&workshop, records);
+            let answer = answer(&standings, &standings[0], wanted).expect("an answer");
+            let sheet = crate::render::Sheet::default();
+            let text = crate::render::hint(&answer, &sheet);
+            anstream::adapter::strip_str(&text).to_string()
+        };
+        let passed = [attempt(Verdict::Fail), hint(1), attempt(Verdict::Pass)];
+        let text = told(&passed, Wanted::default());
+        for words in [
+            "ex01 · Weather client has passed",
+            "nothing left to hint at",
+            "checker solution ex01",
+            "checker watch ex02",
+            "checker hint ex01 --more",
+        ] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        let (more, level) = (true, None);
+        let text = told(&passed, Wanted { more, level });
+        assert!(text.contains("hint 2 of 3"), "{text}");
+        let (more, level) = (false, Some(1));
+        let text = told(&passed, Wanted { more, level });
+        assert!(text.contains("hint 1 of 3"), "{text}");
+        assert!(!text.contains("last attempt"), "{text}");
+
+        // It was broken again.
+        let broken = [attempt(Verdict::Pass), attempt(Verdict::Fail)];
+        let text = told(&broken, Wanted::default());
+        assert!(text.contains("hint 1 of 3"), "{text}");
+    }
+
+    #[test]
     fn the_question_names_what_the_last_attempt_met() {
         let workshop = workshop();
         let records = [attempt(Verdict::Fail)];
@@ -202,7 +300,7 @@ mod tests {
         let shown = choose(&standing, Wanted::default()).expect("a hint");
         assert_eq!(shown.last_time.as_deref(), Some("sequential"));
         let sheet = crate::render::Sheet::default();
-        let text = crate::render::hint(&shown, &sheet);
+        let text = crate::render::hint(&Answer::Hint(shown), &sheet);
         let text = anstream::adapter::strip_str(&text).to_string();
         assert!(
             text.contains("ex01 · Weather client, hint 1 of 3"),

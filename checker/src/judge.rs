@@ -9,7 +9,7 @@ use crate::contract::{Contract, service_first, service_of};
 use crate::diagnosis::Diagnosis;
 use crate::observation::{HealthSeen, Observation, Question, Silence, route_of};
 use crate::program::Panic;
-use crate::report::{Finding, Gap, Outcome, Timeline, words};
+use crate::report::{Finding, Gap, Outcome, Timeline, counted, words};
 use crate::stage::{Trouble, Waited};
 
 /// A check: its id, what it asks, and what the contract says about it.
@@ -329,16 +329,21 @@ fn one_plain(
         );
     }
     let mut readings = Vec::new();
+    let mut free = Vec::new();
     let mut evidence = vec![answer.exchange];
     for route in contract.asks {
         let calls: Vec<_> = seen.asked(route).filter(during).collect();
         evidence.extend(calls.iter().map(|x| x.id));
+        if contract.reads.contains(route) {
+            readings.extend(calls.first().map(|x| weather.reading(x.id)));
+            free.push(calls.iter().map(|x| (x.id, false)).collect());
+        }
         match calls.as_slice() {
             [] => return Some(not_asked(contract, seen, answer, &reply.body, route)),
-            [one] if contract.reads.contains(route) => readings.push(weather.reading(one.id)),
             [_] => {}
+            [_, more @ ..] if more.len() <= belated(contract, seen, ours, route) => {}
             [_, second, ..] => {
-                if let Some(unasked) = unasked(contract, seen, route) {
+                if let Some(unasked) = unasked(contract, seen, route, outside) {
                     return Some(unasked);
                 }
                 return Some(
@@ -360,22 +365,45 @@ fn one_plain(
         }
     }
     let right = (contract.body)(&readings);
-    (!(contract.same)(&right, &reply.body)).then(|| wrong_body(ours, &right, &reply.body, evidence))
+    // Of a call and a belated one, nobody knows from outside which is whose.
+    let is_right =
+        (contract.same)(&right, &reply.body) || claim(contract, weather, &mut free, &reply.body);
+    (!is_right).then(|| wrong_body(ours, &right, &reply.body, evidence))
+}
+
+/// How many calls of earlier requests may still arrive: of requests that have failed
+/// before all of their calls were seen, and whose other call was cancelled on its way, or
+/// (which is another check's mistake) was not.
+fn belated(contract: &Contract, seen: &Observation, ours: &Exchange, route: &str) -> usize {
+    let was_asked = |earlier: &Exchange| {
+        seen.asked(route).any(|x| {
+            x.arrived >= earlier.arrived && earlier.ended.is_some_and(|ended| x.arrived <= ended)
+        })
+    };
+    seen.exchanges
+        .iter()
+        .filter(|x| x.service == YOU && route_of(x) == contract.route)
+        .filter(|x| x.ended.is_some_and(|ended| ended <= ours.arrived))
+        .filter(|x| x.status != Some(200) && !was_asked(x))
+        .count()
 }
 
 /// A call that was made while nobody was asking: whoever makes those does not
 /// ask on behalf of a client.
-fn unasked(contract: &Contract, seen: &Observation, route: &str) -> Option<Fault> {
+fn unasked(
+    contract: &Contract,
+    seen: &Observation,
+    route: &str,
+    is_not_for: fn(call: &Exchange, client: &Exchange) -> bool,
+) -> Option<Fault> {
     let clients: Vec<_> = seen
         .exchanges
         .iter()
         .filter(|x| x.service == YOU && route_of(x) == contract.route)
         .collect();
-    let call = seen.asked(route).find(|call| {
-        clients
-            .iter()
-            .all(|x| call.arrived < x.arrived || x.ended.is_some_and(|ended| call.arrived > ended))
-    })?;
+    let call = seen
+        .asked(route)
+        .find(|call| clients.iter().all(|client| is_not_for(call, client)))?;
     Some(
         Fault::new(
             Diagnosis::NotAsked,
@@ -394,6 +422,11 @@ fn unasked(contract: &Contract, seen: &Observation, route: &str) -> Option<Fault
     )
 }
 
+/// Whether a call came before or after that client.
+fn outside(call: &Exchange, client: &Exchange) -> bool {
+    call.arrived < client.arrived || client.ended.is_some_and(|ended| call.arrived > ended)
+}
+
 fn wrong_body(ours: &Exchange, right: &str, body: &str, evidence: Vec<u32>) -> Fault {
     Fault::new(
         Diagnosis::WrongBody,
@@ -403,7 +436,7 @@ fn wrong_body(ours: &Exchange, right: &str, body: &str, evidence: Vec<u32>) -> F
             excerpt(body)
         ),
         "Compare the two letter by letter. City and temperature come from the weather's answer, \
-         and change from run to run.",
+         and change from call to call.",
     )
     .proved_by(evidence)
 }
@@ -445,21 +478,46 @@ fn not_asked(
             service_of(route)
         )
     };
+    let variable = match route {
+        "/auth" => "AUTH_URL",
+        "/services" => "DISCOVERY_URL",
+        _ => "WEATHER_URL",
+    };
+    if let (0, false, Some(astray)) = (before, route == "/auth", astray(seen, answer)) {
+        return Fault::new(
+            Diagnosis::NotAsked,
+            format!(
+                "{observed} It was asked `{}` instead, which is not there (404).",
+                astray.request
+            ),
+            format!(
+                "{variable} says where the service begins, and `{route}` comes behind it: ask \
+                 `${variable}{route}`."
+            ),
+        )
+        .proved_by([answer.exchange, astray.id]);
+    }
     Fault::new(
         Diagnosis::NotAsked,
         observed,
         format!(
-            "Ask {} for every request, at the address in {}, and answer with what it says. Is there \
-             a cache, a constant, or a call whose future nobody awaits?",
+            "Ask {} for every request, at the address in {variable}, and answer with what it says. \
+             Is there a cache, a constant, or a call whose future nobody awaits?",
             service_of(route),
-            match route {
-                "/auth" => "AUTH_URL",
-                "/services" => "DISCOVERY_URL",
-                _ => "WEATHER_URL",
-            }
         ),
     )
     .proved_by([answer.exchange])
+}
+
+/// A call for this answer to an address that the service does not have.
+fn astray<'a>(seen: &'a Observation, answer: &Answer) -> Option<&'a Exchange> {
+    let ours = seen.exchange(answer.exchange)?;
+    seen.exchanges.iter().find(|x| {
+        x.service != YOU
+            && x.status == Some(404)
+            && x.arrived >= ours.arrived
+            && ours.ended.is_none_or(|ended| x.arrived <= ended)
+    })
 }
 
 /// A connection that was closed without an answer.
@@ -584,12 +642,6 @@ pub fn together(
     let Some(met) = seen.rendezvous.first() else {
         return (None, None);
     };
-    let calls: Vec<_> = contract
-        .asks
-        .iter()
-        .flat_map(|route| seen.asked(route))
-        .map(|x| x.id)
-        .collect();
     let at = contract
         .asks
         .first()
@@ -608,23 +660,25 @@ pub fn together(
                  (axum), and `.await` the call to the service: while one client waits, the next \
                  is served.",
             )
-            .proved_by(calls);
+            .proved_by(withheld(contract, seen));
             return (Some(fault), None);
         }
         let fault = Fault::new(
             Diagnosis::BlockedRuntime,
             format!(
-                "While {} call{} to {at} waited, GET /healthz waited too: no answer for {}, \
-                 and the program sat idle.",
-                met.reached,
-                if met.reached == 1 { "" } else { "s" },
+                "While {} waited, GET /healthz waited too: no answer for {}, and the program \
+                 sat idle.",
+                match met.reached {
+                    0 => counted(met.wanted, "client"),
+                    calls => format!("{} to {at}", counted(calls, "call")),
+                },
                 words(after)
             ),
             "A handler blocks the thread that it runs on. Look for a call that waits without \
              `.await`: `std::thread::sleep`, a blocking HTTP client, `block_on`, a `std` lock held \
              while waiting.",
         )
-        .proved_by(calls);
+        .proved_by(withheld(contract, seen));
         return (None, Some(fault));
     }
     let health = match seen.health {
@@ -640,15 +694,26 @@ pub fn together(
             "Answer GET /healthz with 200, however many calls are under way.",
         )),
     };
-    (clients(contract, weather, seen, calls), health)
+    (clients(contract, weather, seen), health)
 }
 
-fn clients(
-    contract: &Contract,
-    weather: &Weather,
-    seen: &Observation,
-    calls: Vec<u32>,
-) -> Option<Fault> {
+/// The calls that were under way while nobody got an answer. Those that came
+/// afterwards prove nothing.
+fn withheld(contract: &Contract, seen: &Observation) -> Vec<u32> {
+    let released = seen.rendezvous.first().map(|met| met.released);
+    let asked = || contract.asks.iter().flat_map(|route| seen.asked(route));
+    let before: Vec<_> = asked()
+        .filter(|x| released.is_none_or(|released| x.arrived <= released))
+        .map(|x| x.id)
+        .collect();
+    if before.is_empty() {
+        // None got that far: then those that came at last show how long it took.
+        return asked().map(|x| x.id).collect();
+    }
+    before
+}
+
+fn clients(contract: &Contract, weather: &Weather, seen: &Observation) -> Option<Fault> {
     let met = seen.rendezvous.first()?;
     let at = contract
         .asks
@@ -679,7 +744,13 @@ fn clients(
                     "Every client's answer comes from a call of its own. Is there a cache, or one \
                      call that all clients share?",
                 )
-                .proved_by(calls),
+                .proved_by(
+                    contract
+                        .asks
+                        .iter()
+                        .flat_map(|route| seen.asked(route))
+                        .map(|x| x.id),
+                ),
             );
         }
     }
@@ -692,6 +763,14 @@ fn clients(
         return Some(not_asked(contract, seen, answer, &said, first));
     }
     if let Waited::GaveUp(after) = met.waited {
+        // Whoever asks before there is a client does not ask for clients.
+        let unasked = contract
+            .asks
+            .iter()
+            .find_map(|route| unasked(contract, seen, route, |call, x| call.arrived < x.arrived));
+        if unasked.is_some() {
+            return unasked;
+        }
         return Some(
             Fault::new(
                 Diagnosis::SerialisedClients,
@@ -706,7 +785,7 @@ fn clients(
                 "The server is free, yet clients wait for each other. What do all handlers share? \
                  A lock or a permit that is held across the call, or one task that does all calls?",
             )
-            .proved_by(calls),
+            .proved_by(withheld(contract, seen)),
         );
     }
     // Ten at once: which call belongs to which client shows in the readings.
@@ -993,8 +1072,10 @@ pub fn clients_gap(contract: &Contract, seen: &Observation) -> Option<Gap> {
         exchange: first.id,
         label: match (outside, health) {
             (0, _) => "/healthz waited too".to_owned(),
-            (_, true) => format!("{outside} clients and /healthz waited outside"),
-            (_, false) => format!("{outside} clients waited outside"),
+            (_, true) => {
+                format!("{} and /healthz waited outside", counted(outside, "client"))
+            }
+            (_, false) => format!("{} waited outside", counted(outside, "client")),
         },
     })
 }
@@ -1013,3 +1094,6 @@ pub fn excerpt(body: &str) -> String {
         None => line,
     }
 }
+
+#[cfg(test)]
+mod tests;

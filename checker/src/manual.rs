@@ -1,10 +1,14 @@
 //! The command line described for others: man pages, and completions for shells.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Command};
 use clap_complete::Shell;
+
+use crate::replace;
 
 /// What every exit code means, for `--help`; the README has the same table.
 pub const EXIT_CODES: &str = "\
@@ -57,8 +61,20 @@ fn pages(folder: &Path, command: Command) -> anyhow::Result<String> {
     if !folder.is_dir() {
         bail!("there is no folder {shown}; make it first");
     }
-    clap_mangen::generate_to(command, folder)
-        .with_context(|| format!("man pages cannot be written to {shown}"))?;
+    // Whole or not at all: first into a folder of their own beside the old ones.
+    let written = || -> io::Result<()> {
+        let new = tempfile::Builder::new()
+            .prefix(".new-")
+            .tempdir_in(folder)
+            .map_err(replace::plain)?;
+        clap_mangen::generate_to(command, new.path())?;
+        for page in fs::read_dir(new.path())? {
+            let page = page?;
+            fs::rename(page.path(), folder.join(page.file_name()))?;
+        }
+        Ok(())
+    };
+    written().with_context(|| format!("man pages cannot be written to {shown}"))?;
     Ok(format!(
         "the man pages are in {shown}; `man -l {}` shows the first\n",
         folder.join("checker.1").display()

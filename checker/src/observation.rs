@@ -6,13 +6,14 @@ use mock_services::exchange::Exchange;
 use mock_services::moment::Moment;
 use mock_services::parent::Level;
 use mock_services::upstream::{Headers, Received};
+use serde::{Deserialize, Serialize};
 
 use crate::client::{Answer, Heard, Unanswered, Whole, YOU};
 use crate::program::{Captured, Exit};
 use crate::stage::{Trouble, Waited};
 
 /// Everything that one probe saw.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Observation {
     /// What was done, in a few words.
     pub title: String,
@@ -28,12 +29,14 @@ pub struct Observation {
     pub talks: Vec<Talk>,
     /// Figures by name, in the order in which they were read; `None` where the
     /// system does not say.
+    #[serde(borrow)]
     pub figures: Vec<(&'static str, Option<u64>)>,
     /// When the program came to the parent, while that ended every connection.
     pub attempts: Vec<Moment>,
     /// What came to the parent.
     pub levels: Vec<Level>,
     /// Bytes that were taken in while nobody read, by direction.
+    #[serde(borrow)]
     pub unread: Vec<(&'static str, u64)>,
     /// Long bodies: how many bytes were sent, and how many came back whole.
     pub passed: Vec<(u64, Option<u64>)>,
@@ -60,13 +63,36 @@ pub struct Observation {
     pub left_behind: Vec<String>,
     /// Whether the machine was too busy for an answer.
     pub too_busy: bool,
-    /// Whether the program was stopped meanwhile, or the checker stood still:
-    /// then nothing in it counts.
-    pub disturbed: bool,
+    /// What came between: then nothing in it counts.
+    pub disturbed: Option<Disturbance>,
+}
+
+/// What can come between a program and whoever looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Disturbance {
+    /// The program was stopped meanwhile.
+    ProgramStopped,
+    /// Somebody else had its port, and may have answered in its place.
+    PortTaken,
+    /// The checker itself stood still.
+    CheckerStoodStill,
+}
+
+impl Disturbance {
+    /// It in a sentence.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::ProgramStopped => "Your program was stopped meanwhile (SIGSTOP, Ctrl-Z).",
+            Self::PortTaken => "Another program had taken your program's port.",
+            Self::CheckerStoodStill => {
+                "The checker itself stood still meanwhile: it was stopped, or this machine slept."
+            }
+        }
+    }
 }
 
 /// A WebSocket of ours, and what it heard.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Talk {
     /// What it is there for, in a word.
     pub about: &'static str,
@@ -85,7 +111,7 @@ pub struct Talk {
 }
 
 /// A request through a proxy, and what came of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Carried {
     /// What it was about, in a word.
     pub about: &'static str,
@@ -106,7 +132,7 @@ pub struct Carried {
 }
 
 /// What a request of ours was about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Question {
     /// A plain request, all services well.
     Plain,
@@ -153,7 +179,8 @@ impl Question {
 }
 
 /// A request of ours without an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub struct Silence {
     /// What it was about.
     pub question: Question,
@@ -162,7 +189,7 @@ pub struct Silence {
 }
 
 /// Answers withheld until everybody is there.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rendezvous {
     /// What it is about: a route, or everything.
     pub about: &'static str,
@@ -180,7 +207,7 @@ pub struct Rendezvous {
 }
 
 /// What `/healthz` did while calls were withheld.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HealthSeen {
     /// It answered with that status each time it was asked.
     Answered(u16),
@@ -264,7 +291,7 @@ impl Observation {
             .iter()
             .any(|call| matches!(&call.got, Some(Err(none)) if none.late > PATIENCE));
         self.too_busy
-            || self.disturbed
+            || self.disturbed.is_some()
             || we_were_late
             || late_too
             || self.trouble == Some(Trouble::TooBusy)

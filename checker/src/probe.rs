@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::client::{Answer, Reply, YOU};
 use crate::contract::{Contract, service_of};
 use crate::observation::{HealthSeen, Observation, Question, Rendezvous, Silence, route_of};
+use crate::probing::{Probing, Source};
 use crate::run::Run;
 use crate::stage::{ANSWER_QUIET, Health, QUIET, Setting, Stage, Trouble, Unset, Waited};
 
@@ -25,24 +26,56 @@ pub const NO_LIMIT_AFTER: Duration = Duration::from_secs(5);
 const BELIEVED: u32 = 2;
 
 /// Runs a probe on a fresh stage; again, where it only saw a silence or the
-/// machine was too busy.
+/// machine was too busy. Or sees what is on the tape.
 ///
 /// # Errors
 /// Faults that are not the learner's.
 pub async fn observe(
-    run: &Run,
+    probing: &Probing<'_>,
     waiting_for: &str,
     setting: Setting,
     probe: impl AsyncFn(&Stage<'_>, &mut Observation) -> Result<(), Trouble>,
 ) -> anyhow::Result<Observation> {
-    observe_from(None, run, waiting_for, setting, probe).await
+    observe_on(None, probing, waiting_for, setting, probe).await
 }
 
-/// The same, with a stage that is set already for the first attempt.
+/// The same, with the stage that is set already for the first attempt.
 ///
 /// # Errors
 /// Faults that are not the learner's.
-pub async fn observe_from<'run>(
+pub async fn observe_first(
+    probing: &Probing<'_>,
+    waiting_for: &str,
+    setting: Setting,
+    probe: impl AsyncFn(&Stage<'_>, &mut Observation) -> Result<(), Trouble>,
+) -> anyhow::Result<Observation> {
+    let first = match &probing.source {
+        Source::Program(_, first) => first.take().map(|stage| *stage),
+        Source::Unready(_) | Source::Tape(_) => None,
+    };
+    observe_on(first, probing, waiting_for, setting, probe).await
+}
+
+async fn observe_on<'run>(
+    first: Option<Stage<'run>>,
+    probing: &Probing<'run>,
+    waiting_for: &str,
+    setting: Setting,
+    probe: impl AsyncFn(&Stage<'_>, &mut Observation) -> Result<(), Trouble>,
+) -> anyhow::Result<Observation> {
+    let ticket = probing.begin(waiting_for);
+    match &probing.source {
+        Source::Program(run, _) => {
+            let seen = attempts(first, run, waiting_for, setting, probe).await?;
+            probing.keep(ticket, &seen);
+            Ok(seen)
+        }
+        Source::Unready(seen) => Ok(seen.as_ref().clone()),
+        Source::Tape(tape) => ticket.on(tape),
+    }
+}
+
+async fn attempts<'run>(
     mut first: Option<Stage<'run>>,
     run: &'run Run,
     waiting_for: &str,
@@ -70,9 +103,9 @@ pub async fn observe_from<'run>(
             setting.upstream_timeout *= 3;
         }
         let is_last = attempt == ATTEMPTS || began.elapsed() > LONGEST;
-        if seen.disturbed {
+        if let Some(disturbance) = seen.disturbed {
             if is_last {
-                run.note_disturbance();
+                run.note_disturbance(disturbance);
                 return Ok(seen);
             }
             continue;
@@ -130,9 +163,8 @@ async fn on(
     seen.exchanges
         .extend(stage.health_journal.exchanges().pop());
     seen.exchanges.sort_by_key(|x| x.arrived);
-    let pulse = &stage.run.pulse;
-    let ended = stage.program.end().await;
-    seen.disturbed = ended.was_stopped || pulse.stood_still() > stood_still;
+    let (ended, disturbed) = stage.end(stood_still).await;
+    seen.disturbed = disturbed;
     seen.exit = ended.exit;
     seen.output = ended.output;
     seen.left_behind = ended.left_behind;
@@ -170,6 +202,11 @@ pub async fn answers(
     }
     Ok(())
 }
+
+/// A thread that is blocked for longer than this is noticed: for so long at most does
+/// nobody ask for `/healthz` while clients come in. Where it was longer, because the
+/// checker was not let run, that says nothing about the program.
+const UNWATCHED: Duration = Duration::from_millis(75);
 
 /// As many clients at once as the contract says; every answer of the weather is
 /// withheld until all of them are in flight there, and `/healthz` is asked
@@ -212,31 +249,41 @@ pub async fn together(
         let waiting = stage.patiently(&mut met, QUIET);
         let mut pause = Duration::from_millis(1);
         let mut over = None;
+        let mut answered = Instant::now();
+        let mut longest = Duration::ZERO;
         tokio::pin!(waiting);
         loop {
             let asked = in_their_midst.take();
             let health = async move {
                 match asked {
-                    Some(asked) => stage.health_of(asked).await,
+                    Some(asked) => (Duration::ZERO, stage.health_of(asked).await),
                     None => {
                         tokio::time::sleep(pause).await;
-                        stage.health().await
+                        let asked = stage.ask_health();
+                        (answered.elapsed(), stage.health_of(asked).await)
                     }
                 }
             };
             tokio::pin!(health);
             // Whoever has been asked is waited for: a late answer is evidence.
-            let seen_now = loop {
+            let (unwatched, seen_now) = loop {
                 tokio::select! {
                     biased;
                     waited = &mut waiting, if over.is_none() => over = Some(waited?),
-                    health = &mut health => break health?,
+                    (unwatched, health) = &mut health => break (unwatched, health?),
                 }
             };
             note_health(seen_now, seen, &mut late);
+            answered = Instant::now();
+            longest = longest.max(unwatched);
             let silent = matches!(seen.health, Some(HealthSeen::Silent(_)));
             match over {
-                Some(waited) => break waited,
+                Some(waited) => {
+                    // Whoever came late may have been blocked meanwhile. Who did not
+                    // come at all was not kept from it by something that has passed.
+                    seen.too_busy |= longest > UNWATCHED && waited == Waited::Done(());
+                    break waited;
+                }
                 None if silent => break waiting.await?,
                 None => pause = (pause * 2).min(Duration::from_millis(20)),
             }

@@ -15,7 +15,7 @@
 //!
 //! | | Linux | macOS | Windows |
 //! |---|---|---|---|
-//! | ended as a tree | whole tree | its process group | its job |
+//! | ended as a tree | whole tree, by pidfd | its process group | its job |
 //! | dies with the checker | yes | its process group | its job |
 //! | limits | yes | yes, as far as the system keeps them | none |
 //! | writes and signals stay within | yes, with Landlock | no | no |
@@ -27,6 +27,10 @@
 //! signals a process that kills the keeper and the checker, from a child,
 //! survives both. For root the limit on processes does not hold. What holds
 //! here is what [`containment`] says.
+//!
+//! A cgroup would count a tree's memory. None is used: a group that holds processes,
+//! as that of a user's shell does, cannot pass controllers on to one beneath it, and
+//! to end a tree it is not needed.
 
 mod captured;
 mod containment;
@@ -257,10 +261,29 @@ impl Program {
         sight::listens_on(self.inner.root()?)
     }
 
+    /// Whether it is the tree that listens at that address, and not somebody else.
+    /// `None` where the system does not say.
+    pub fn listens_at(&self, address: SocketAddr) -> Option<bool> {
+        if !cfg!(target_os = "linux") {
+            return None;
+        }
+        let covered = |found: Vec<SocketAddr>| found.iter().any(|at| covers(*at, address));
+        // Nearly always it is the process that we have started.
+        let itself = |pid| sight::listens_itself_at(pid, address);
+        // One that has just ended listens nowhere.
+        Some(self.pid().is_some_and(itself) || self.listens_on().is_some_and(covered))
+    }
+
     /// Asks the program to end, waits briefly, then ends whatever is left.
     pub async fn end(self) -> Ended {
         self.inner.end().await
     }
+}
+
+/// Whether who listens there is reached at `wanted`.
+pub fn covers(listening: SocketAddr, wanted: SocketAddr) -> bool {
+    listening.port() == wanted.port()
+        && (listening.ip() == wanted.ip() || listening.ip().is_unspecified())
 }
 
 /// Looks at a program from any thread, for as long as it runs.

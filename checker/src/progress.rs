@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::report::words;
+use crate::report::{counted, words};
 
 /// Nothing is said about work that is over sooner.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -74,8 +74,11 @@ impl Progress {
         if since > PATIENCE || crates == 0 {
             self.draw(&match crates {
                 0 => format!("building {binary}"),
-                1 => format!("building {binary}: 1 crate, {}", words(since)),
-                _ => format!("building {binary}: {crates} crates, {}", words(since)),
+                _ => format!(
+                    "building {binary}: {}, {}",
+                    counted(crates, "crate"),
+                    words(since)
+                ),
             });
         }
     }

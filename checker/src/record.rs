@@ -221,4 +221,14 @@ mod tests {
         let line = Line::read(text.as_bytes()).expect("it is intact");
         assert_eq!((line.text, line.record), (text, None));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_line_is_read_or_damaged(bytes: Vec<u8>, body in r#"[{}\[\]:,"a-z0-9 ]{0,60}"#) {
+            Line::read(&bytes);
+            let line = format!("[\"{}\",{body}]", checksum(&body));
+            let read = Line::read(line.as_bytes()).expect("its checksum is right");
+            proptest::prop_assert_eq!(read.text, line);
+        }
+    }
 }

@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::record::{self, Attempt, Line, Record};
-use crate::report::Report;
+use crate::remedy;
+use crate::report::{Report, counted};
 
 use self::contents::Contents;
 
@@ -57,7 +58,10 @@ impl Records {
             Err(error) => {
                 return Remembered {
                     records: vec![],
-                    notice: Some(format!("{error:#}; what you did before is not counted")),
+                    notice: Some(format!(
+                        "what you did before is not counted: {}",
+                        remedy::told(&error)
+                    )),
                 };
             }
         };
@@ -67,9 +71,10 @@ impl Records {
             // Somebody else was quicker.
             Ok(None) => "damaged lines of your progress were set aside".to_owned(),
             Err(error) => format!(
-                "{} of {} is damaged and could not be set aside ({error:#}); the rest is in use",
-                lines(contents.damaged),
-                self.file().display()
+                "{} of {} is damaged, the rest is in use, and it could not be set aside: {}",
+                counted(contents.damaged, "line"),
+                self.file().display(),
+                remedy::told(&error)
             ),
         });
         Remembered {
@@ -106,9 +111,10 @@ impl Records {
             damaged => {
                 let aside = self.set_aside(&bytes)?;
                 Some(format!(
-                    "{} of {} was damaged; the whole file is kept as {}, and {} intact in use",
-                    lines(damaged),
+                    "{} of {} {} damaged; the whole file is kept as {}, and {} intact in use",
+                    counted(damaged, "line"),
                     self.file().display(),
+                    if damaged == 1 { "was" } else { "were" },
                     aside.display(),
                     match contents.lines.len() {
                         1 => "1 line is".to_owned(),
@@ -192,17 +198,15 @@ pub fn remember(root: &Path, reports: &[Report]) -> Option<String> {
     for attempt in reports.iter().filter_map(|report| Attempt::of(report, at)) {
         match records.add(&Record::Attempt(attempt)) {
             Ok(said) => notice = notice.or(said),
-            Err(error) => return Some(format!("this attempt is not remembered: {error:#}")),
+            Err(error) => {
+                return Some(format!(
+                    "this attempt is not remembered: {}",
+                    remedy::told(&error)
+                ));
+            }
         }
     }
     notice
-}
-
-fn lines(count: usize) -> String {
-    match count {
-        1 => "1 line".to_owned(),
-        _ => format!("{count} lines"),
-    }
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub use difference::difference;
 pub use hint::hint;
 pub use human::{human, verdict_line};
 
+use crate::call::Call;
 use crate::report::{Report, Timeline, words};
 
 /// What is drawn on.
@@ -47,6 +48,8 @@ pub struct Sheet {
     pub timings: bool,
     /// Whether the terminal has links.
     pub links: bool,
+    /// How commands are spelt.
+    pub call: Call,
 }
 
 impl Default for Sheet {
@@ -57,6 +60,7 @@ impl Default for Sheet {
             unicode: true,
             timings: false,
             links: false,
+            call: Call::Checker,
         }
     }
 }

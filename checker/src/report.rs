@@ -193,6 +193,12 @@ impl Report {
         (!timeline.exchanges.is_empty()).then_some((timeline, finding.evidence.as_slice()))
     }
 
+    /// Whether the compiler is the one to listen to.
+    pub fn does_not_compile(&self) -> bool {
+        let leading = self.leading().and_then(|finding| finding.diagnosis);
+        leading == Some(Diagnosis::NotCompiling)
+    }
+
     /// The timeline of a check's probe.
     pub fn timeline(&self, check: &str) -> Option<&Timeline> {
         self.timelines.iter().find(|t| t.probe == check)
@@ -241,6 +247,19 @@ impl Timeline {
             .max()?;
         Some((start, end))
     }
+}
+
+/// A number of things: `1 minute`, `2 minutes`.
+pub fn counted(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    }
+}
+
+/// Milliseconds of a report. It may have been read back, and say anything.
+pub fn milliseconds(ms: f64) -> Duration {
+    Duration::try_from_secs_f64(ms.max(0.0) / 1e3).unwrap_or(Duration::MAX)
 }
 
 /// A duration as people read it: `340 µs`, `2.1 ms`, `43 ms`, `1.20 s`.

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -15,9 +15,10 @@ use mock_services::tap::{Behind, Tap};
 use mock_services::weather::{self, Weather, WeatherService};
 use tokio::net::TcpStream;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::client::Client;
+use crate::observation::Disturbance;
 use crate::progress::Progress;
 use crate::pulse::Pulse;
 
@@ -38,7 +39,9 @@ pub struct Run {
     pub keys: Keys,
     /// Tells where the checker itself stood still.
     pub pulse: Pulse,
-    disturbed: AtomicBool,
+    /// Who has one may start a program.
+    pub(crate) turns: Semaphore,
+    disturbed: OnceLock<Disturbance>,
     ids: Ids,
     service: WeatherService,
     auth: OnceCell<AuthService>,
@@ -82,7 +85,8 @@ impl Run {
             progress,
             keys: Keys::from_seed(seed),
             pulse: Pulse::start()?,
-            disturbed: AtomicBool::new(false),
+            turns: Semaphore::new(starts()),
+            disturbed: OnceLock::new(),
             ids: Ids::default(),
             auth: OnceCell::new(),
             control: Client::new(tap.address(), journal),
@@ -129,15 +133,15 @@ impl Run {
             .address()
     }
 
-    /// Notes that the program was stopped, or the checker stood still, and that
-    /// trying again did not help.
-    pub fn note_disturbance(&self) {
-        self.disturbed.store(true, Ordering::Relaxed);
+    /// Notes what came between, where trying again did not help.
+    pub fn note_disturbance(&self, disturbance: Disturbance) {
+        // The first is as good as any.
+        let _ = self.disturbed.set(disturbance);
     }
 
-    /// Whether something of this run could not be seen undisturbed.
-    pub fn was_disturbed(&self) -> bool {
-        self.disturbed.load(Ordering::Relaxed)
+    /// Why something of this run could not be seen, if so.
+    pub fn disturbance(&self) -> Option<Disturbance> {
+        self.disturbed.get().copied()
     }
 
     fn control_path(&self) -> String {
@@ -151,6 +155,13 @@ impl Run {
         self.control.get(&self.control_path()).await;
         self.clock.now().since(before)
     }
+}
+
+/// So many programs start at a time: one for each processor. If all of them did, none
+/// would be ready before the last is, and whatever has a time limit would run while
+/// every processor is busy with starts.
+fn starts() -> usize {
+    std::thread::available_parallelism().map_or(2, |processors| processors.get().max(2))
 }
 
 /// What is said where the system has no port left.

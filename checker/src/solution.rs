@@ -36,10 +36,7 @@ pub fn run(workshop: &Workshop, options: &Options) -> anyhow::Result<(String, Op
     let standings = standing::all(workshop, &remembered.records);
     let standing = standings.iter().find(|one| one.exercise.id == exercise.id);
     let (theirs, binary, passed) = if options.bonus {
-        let bonus = exercise
-            .bonus
-            .as_ref()
-            .with_context(|| format!("{} ({}) has no bonus", exercise.id, exercise.title))?;
+        let bonus = exercise.the_bonus()?;
         let passed = standing.is_some_and(|one| one.bonus_passed);
         (&bonus.binary, &bonus.solution_binary, passed)
     } else {
@@ -71,6 +68,13 @@ fn main_file(exercise: &Exercise, binary: &str) -> std::path::PathBuf {
 }
 
 fn difference(yours: &str, answer: &str, file: &Path) -> String {
+    // The book finds its listings by such lines; nobody else needs them.
+    let without_anchors = |text: &str| -> String {
+        text.split_inclusive('\n')
+            .filter(|line| !line.trim_start().starts_with("// ANCHOR"))
+            .collect()
+    };
+    let (yours, answer) = (&without_anchors(yours), &without_anchors(answer));
     if yours == answer {
         return format!("{} is our answer, letter by letter.\n", file.display());
     }
@@ -96,6 +100,15 @@ mod tests {
             "--- src/main.rs (yours)\n+++ the answer\n@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n"
         );
         assert!(told.contains("\u{1b}["), "{told}");
+    }
+
+    #[test]
+    fn the_marks_of_the_book_are_left_out() {
+        let answer = "// ANCHOR: handler\na\n    // ANCHOR_END: handler\nb\n";
+        let told = difference("a\nb\n", answer, Path::new("src/main.rs"));
+        assert!(told.contains("letter by letter"), "{told}");
+        let told = difference("c\nb\n", answer, Path::new("src/main.rs"));
+        assert!(told.contains("+a") && !told.contains("ANCHOR"), "{told}");
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct Hints {
     /// The line where a future is awaited that was created some lines before,
     /// next to another one.
     pub created_then_awaited: Option<usize>,
+    /// The line where a loop accepts a connection, which it then serves itself.
+    pub awaits_between_accepts: Option<usize>,
 }
 
 /// The argument that makes the checker a reader of one source file.
@@ -115,6 +117,14 @@ struct Reader {
 }
 
 impl Reader {
+    fn note_accepting(&mut self, visit: impl FnOnce(&mut Accepting)) {
+        let mut inside = Accepting::default();
+        visit(&mut inside);
+        if inside.awaits && !inside.hands_over && self.hints.awaits_between_accepts.is_none() {
+            self.hints.awaits_between_accepts = inside.accepts;
+        }
+    }
+
     /// Whether an expression builds a future without awaiting it.
     fn builds_future(&self, expression: &syn::Expr) -> bool {
         match expression {
@@ -159,6 +169,16 @@ impl Reader {
 }
 
 impl<'ast> Visit<'ast> for Reader {
+    fn visit_expr_loop(&mut self, each: &'ast syn::ExprLoop) {
+        self.note_accepting(|inside| inside.visit_block(&each.body));
+        syn::visit::visit_expr_loop(self, each);
+    }
+
+    fn visit_expr_while(&mut self, each: &'ast syn::ExprWhile) {
+        self.note_accepting(|inside| inside.visit_expr_while(each));
+        syn::visit::visit_expr_while(self, each);
+    }
+
     fn visit_block(&mut self, block: &'ast syn::Block) {
         // Names bound to futures in this block, in order.
         let mut bound: Vec<(String, usize, bool)> = Vec::new();
@@ -218,6 +238,54 @@ impl<'ast> Visit<'ast> for Reader {
             }
         }
         syn::visit::visit_block(self, block);
+    }
+}
+
+/// What a loop does that accepts connections.
+#[derive(Default)]
+struct Accepting {
+    accepts: Option<usize>,
+    awaits: bool,
+    hands_over: bool,
+}
+
+impl Accepting {
+    /// `spawn`, `spawn_local`, `push` of a set of futures.
+    fn note_call(&mut self, name: &syn::Ident) {
+        let name = name.to_string();
+        self.hands_over |= name.starts_with("spawn") || name.starts_with("push");
+    }
+}
+
+impl<'ast> Visit<'ast> for Accepting {
+    fn visit_expr_await(&mut self, expression: &'ast syn::ExprAwait) {
+        match &*expression.base {
+            syn::Expr::MethodCall(call) if call.method == "accept" => {
+                self.accepts.get_or_insert(line_of(&call.method));
+            }
+            _ => self.awaits = true,
+        }
+        syn::visit::visit_expr_await(self, expression);
+    }
+
+    fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
+        if let syn::Expr::Path(path) = &*call.func
+            && let Some(last) = path.path.segments.last()
+        {
+            self.note_call(&last.ident);
+        }
+        syn::visit::visit_expr_call(self, call);
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
+        self.note_call(&call.method);
+        syn::visit::visit_expr_method_call(self, call);
+    }
+
+    fn visit_macro(&mut self, invocation: &'ast syn::Macro) {
+        // `select!` and `join!` may do anything beside accepting.
+        let name = invocation.path.segments.last().map(|s| &s.ident);
+        self.hands_over |= name.is_some_and(|name| name == "select" || name == "join");
     }
 }
 
@@ -352,6 +420,29 @@ mod tests {
         let hints =
             read("let a = fetch(\"x\"); let b = fetch(\"y\"); let (a, b) = tokio::join!(a, b);");
         assert_eq!(hints, Hints::default());
+    }
+
+    #[test]
+    fn a_loop_that_serves_what_it_accepts_is_found() {
+        for body in [
+            "loop { let (client, _) = listener.accept().await?; serve(client).await; }",
+            "while let Ok((client, _)) = listener.accept().await { serve(client).await; }",
+        ] {
+            assert_eq!(read(body).awaits_between_accepts, Some(3), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_loop_that_hands_over_what_it_accepts_serves_nobody_itself() {
+        for body in [
+            "loop { let (client, _) = listener.accept().await?; tokio::spawn(async move { serve(client).await }); }",
+            "loop { let (client, _) = listener.accept().await?; tasks.spawn(serve(client)); pause().await; }",
+            "loop { let (client, _) = listener.accept().await?; serve(client); }",
+            "loop { tokio::select! { client = listener.accept() => {} } }",
+            "loop { serve(client).await; }",
+        ] {
+            assert_eq!(read(body).awaits_between_accepts, None, "{body}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod services;
 
 use std::future::Future;
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -19,13 +19,17 @@ use mock_services::journal::Journal;
 use mock_services::parent::Parent;
 use mock_services::script::Asked;
 use mock_services::script::Treatment;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::client::{Client, NoReply, Spoken, YOU, speak};
-use crate::program::{Activity, Captured, Exit, Launch, Limits, Program, StartError, Watcher};
+use crate::observation::Disturbance;
+use crate::program::{
+    Activity, Captured, Ended, Exit, Launch, Limits, Program, StartError, Watcher, covers,
+};
 use crate::run::Run;
 use services::Services;
 
@@ -76,11 +80,17 @@ const UNHURRIED: Duration = Duration::from_secs(60);
 /// and a program that serves one client at a time shows one.
 const WORKERS: &str = "2";
 
+/// A program that starts has this long to itself.
+const TURN: Duration = Duration::from_millis(25);
+
 /// A program may take this long to listen.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
 /// A program that is up and idle, and listens elsewhere, is given this long.
 const ELSEWHERE_FOR: Duration = Duration::from_millis(400);
+
+/// A program at whose address another process listens has this long to do so itself.
+const STOLEN_FOR: Duration = Duration::from_secs(1);
 
 /// Nothing happened for this long although everybody was free to act.
 pub const QUIET: Duration =
@@ -99,7 +109,7 @@ const FLOOD: u64 = 4 * 1024 * 1024;
 const CHATTER: u64 = 16 * 1024;
 
 /// How a wait ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Waited<T> {
     /// What was waited for has come.
     Done(T),
@@ -128,7 +138,7 @@ pub enum Health {
 }
 
 /// What went wrong with the program itself.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Trouble {
     /// It does not listen where it was told to. Where it does listen, if known.
     NotListening {
@@ -207,7 +217,7 @@ pub struct Stage<'run> {
     /// How it was set.
     pub setting: Setting,
     services: Services,
-    address: SocketAddr,
+    port: Port,
 }
 
 impl<'run> Stage<'run> {
@@ -221,8 +231,22 @@ impl<'run> Stage<'run> {
         loop {
             tried += 1;
             let stood_still = run.pulse.stood_still();
+            let mut turn = run.turns.acquire().await.ok();
             let stage = Self::start(run, setting).await?;
-            match stage.ready().await {
+            let ready = {
+                let ready = stage.ready();
+                tokio::pin!(ready);
+                match tokio::time::timeout(TURN, &mut ready).await {
+                    Ok(ready) => ready,
+                    Err(_) => {
+                        // Whoever is slow to start does not keep the others waiting.
+                        turn.take();
+                        ready.await
+                    }
+                }
+            };
+            drop(turn);
+            match ready {
                 Ok(ready_after) => {
                     return Ok(Self {
                         ready_after,
@@ -230,26 +254,19 @@ impl<'run> Stage<'run> {
                     });
                 }
                 Err(trouble) => {
-                    let port_was_lost = matches!(trouble, Trouble::Ended(_))
-                        && in_use(&stage.program.output().text);
-                    let address = stage.address;
-                    let ended = stage.program.end().await;
+                    let wanted = stage.address();
+                    let (ended, disturbed) = stage.end(stood_still).await;
                     let captured = ended.output;
-                    if ended.was_stopped || run.pulse.stood_still() > stood_still {
+                    if let Some(disturbance) = disturbed {
                         if tried < TRIES {
                             continue;
                         }
-                        run.note_disturbance();
+                        run.note_disturbance(disturbance);
                         return Err(Unset::Trouble(Trouble::TooBusy, captured));
                     }
-                    if port_was_lost {
-                        if TcpListener::bind(address).is_ok() {
-                            let trouble = Trouble::WantedAnotherPort { wanted: address };
-                            return Err(Unset::Trouble(trouble, captured));
-                        }
-                        if tried < TRIES {
-                            continue;
-                        }
+                    if matches!(trouble, Trouble::Ended(_)) && in_use(&captured.text) {
+                        let trouble = Trouble::WantedAnotherPort { wanted };
+                        return Err(Unset::Trouble(trouble, captured));
                     }
                     return Err(Unset::Trouble(trouble, captured));
                 }
@@ -260,7 +277,8 @@ impl<'run> Stage<'run> {
     async fn start(run: &'run Run, setting: Setting) -> Result<Self, Unset> {
         let journal = run.journal();
         let (services, mut env) = Services::start(run, &journal, setting).await?;
-        let address = free_address()?;
+        let port = Port::draw()?;
+        let address = port.address;
         env.extend([
             ("PORT".to_owned(), address.port().to_string()),
             (
@@ -292,8 +310,27 @@ impl<'run> Stage<'run> {
             ready_after: Duration::ZERO,
             setting,
             services,
-            address,
+            port,
         })
+    }
+
+    /// Ends the program. Also what came between since the checker's pulse had stood
+    /// still so often.
+    pub async fn end(self, stood_still: u32) -> (Ended, Option<Disturbance>) {
+        let ended = self.program.end().await;
+        // So the program had to end, and whoever has the port has answered in its place.
+        let port_was_lost =
+            ended.exit.is_some() && in_use(&ended.output.text) && !self.port.is_free();
+        let disturbed = if ended.was_stopped {
+            Some(Disturbance::ProgramStopped)
+        } else if port_was_lost {
+            Some(Disturbance::PortTaken)
+        } else if self.run.pulse.stood_still() > stood_still {
+            Some(Disturbance::CheckerStoodStill)
+        } else {
+            None
+        };
+        (ended, disturbed)
     }
 
     /// From now on the services treat requests as `script` says.
@@ -312,7 +349,7 @@ impl<'run> Stage<'run> {
 
     /// Where the program listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address
     }
 
     /// Waits until `/healthz` answers 200: as soon as the program listens, for
@@ -326,11 +363,17 @@ impl<'run> Stage<'run> {
         let mut looked_at = self.program.activity();
         let mut elsewhere_since: Option<Instant> = None;
         let mut unhealthy_since: Option<Instant> = None;
+        let mut stolen_since: Option<Instant> = None;
         // Not in the stage's recording: readiness is no part of a probe.
-        let client = Client::new(self.address, self.run.journal());
+        let client = Client::new(self.port.address, self.run.journal());
         loop {
-            let connected = TcpStream::connect(self.address).await.is_ok();
-            if connected {
+            let connected = TcpStream::connect(self.port.address).await.is_ok();
+            // Somebody else was quicker, and the program will say that it cannot listen;
+            // or it lets another process listen, which it did not start.
+            let stolen = connected
+                && self.program.listens_at(self.port.address) == Some(false)
+                && stolen_since.get_or_insert_with(Instant::now).elapsed() < STOLEN_FOR;
+            if connected && !stolen {
                 let request = "GET /healthz".to_owned();
                 let answer = match self.patiently(client.get("/healthz"), ANSWER_QUIET).await? {
                     Waited::Done(answer) => answer,
@@ -376,13 +419,13 @@ impl<'run> Stage<'run> {
             looked_at = now;
             let found = self.program.listens_on();
             let elsewhere = found.as_ref().is_some_and(|found| {
-                !found.is_empty() && !found.iter().any(|at| covers(*at, self.address))
+                !found.is_empty() && !found.iter().any(|at| covers(*at, self.port.address))
             });
             if !(idle && elsewhere) {
                 elsewhere_since = None;
             } else if elsewhere_since.get_or_insert_with(Instant::now).elapsed() > ELSEWHERE_FOR {
                 return Err(Trouble::NotListening {
-                    wanted: self.address,
+                    wanted: self.port.address,
                     found,
                     after: began.elapsed(),
                 });
@@ -395,7 +438,7 @@ impl<'run> Stage<'run> {
                     return Err(Trouble::TooBusy);
                 }
                 return Err(Trouble::NotListening {
-                    wanted: self.address,
+                    wanted: self.port.address,
                     found,
                     after: began.elapsed(),
                 });
@@ -518,6 +561,14 @@ impl<'run> Stage<'run> {
         }
     }
 
+    /// Waits for something, and tells whether the program computed for more than a
+    /// third of that time. Where the system does not tell, it did not.
+    pub async fn was_working_until(&self, waiting: impl Future<Output = ()>) -> bool {
+        let (began, before) = (Instant::now(), self.program.activity());
+        waiting.await;
+        was_working(before, self.program.activity(), began.elapsed())
+    }
+
     /// Whether the program wanted the processor and did not get it, for more
     /// than a tenth of that time.
     fn was_starved(
@@ -583,11 +634,11 @@ impl<'run> Stage<'run> {
             .arrived(YOU, 1, "GET /healthz".to_owned());
         let request = format!(
             "GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-            self.address
+            self.port.address
         );
         let Spoken {
             mut stream, spoken, ..
-        } = speak(self.address, request.as_bytes())?;
+        } = speak(self.port.address, request.as_bytes())?;
         let watcher = self.program.watcher();
         let (tell, told) = mpsc::unbounded_channel();
         let mut reading = JoinSet::new();
@@ -762,11 +813,6 @@ fn was_working(before: Option<Activity>, after: Option<Activity>, during: Durati
 }
 
 /// Whether a socket that listens at `listening` is reached by `wanted`.
-fn covers(listening: SocketAddr, wanted: SocketAddr) -> bool {
-    listening.port() == wanted.port()
-        && (listening.ip() == wanted.ip() || listening.ip().is_unspecified())
-}
-
 /// What programs print where an address is taken, in any language we know of.
 fn in_use(output: &str) -> bool {
     let output = output.to_lowercase();
@@ -780,27 +826,59 @@ fn in_use(output: &str) -> bool {
     .any(|words| output.contains(words))
 }
 
-/// A port that nobody listens on, outside the range that the system draws from
-/// for outgoing connections, so that none of those can take it meanwhile. Stages
-/// of this process never draw the same one at the same time.
-fn free_address() -> Result<SocketAddr, Unset> {
-    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(fastrand::u16(..)));
-    for _ in 0..200 {
-        let port = 15_000 + NEXT.fetch_add(1, Ordering::Relaxed) % 17_000;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        if TcpListener::bind(address).is_ok() {
-            return Ok(address);
+/// Where a program is to listen: a port outside the range that the system draws
+/// from for outgoing connections, so that none of those can take it meanwhile.
+///
+/// From the moment that it is drawn until the program has bound it, it is anybody's.
+/// So that no other checker draws it then, this one holds the UDP port of the same
+/// number, which is of no use to a server of the exercises.
+#[derive(Debug)]
+struct Port {
+    address: SocketAddr,
+    _token: UdpSocket,
+}
+
+impl Port {
+    /// A port that nobody listens on, and no other checker has drawn.
+    fn draw() -> Result<Self, Unset> {
+        static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(fastrand::u16(..)));
+        for _ in 0..200 {
+            let number = 15_000 + NEXT.fetch_add(1, Ordering::Relaxed) % 17_000;
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, number));
+            let Ok(token) = UdpSocket::bind(address) else {
+                continue;
+            };
+            let port = Self {
+                address,
+                _token: token,
+            };
+            if port.is_free() {
+                return Ok(port);
+            }
         }
+        Err(Unset::Fault(anyhow::anyhow!(
+            "no free port between 15000 and 32000 on 127.0.0.1 for the program; \
+             what listens on all of them?"
+        )))
     }
-    Err(Unset::Fault(anyhow::anyhow!(
-        "no free port between 15000 and 32000 on 127.0.0.1 for the program; \
-         what listens on all of them?"
-    )))
+
+    /// Whether nobody listens there.
+    fn is_free(&self) -> bool {
+        TcpListener::bind(self.address).is_ok()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_is_drawn_once_while_it_is_held() {
+        let ports: Vec<_> = (0..50).map(|_| Port::draw().expect("a port")).collect();
+        for port in &ports {
+            assert!(UdpSocket::bind(port.address).is_err());
+        }
+    }
 
     proptest::proptest! {
         #[test]

@@ -136,6 +136,21 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_jumps_by_an_hour_counts_for_nothing() {
+        let workshop = workshop();
+        let tried = |minute| attempt(minute, "ex01", Verdict::Fail, 0);
+        let jumps = [100, 105, 45, 50, 110, 112].map(tried);
+        let standings = all(&workshop, &jumps);
+        assert_eq!(standings[0].attempts, 6);
+        // 5, back by an hour, 5, on by an hour, 2.
+        assert_eq!(standings[0].at_work, Duration::from_secs(12 * 60));
+        assert_eq!(
+            standings[0].last.as_ref().map(|last| last.at),
+            Some(1_000 + 112 * 60)
+        );
+    }
+
+    #[test]
     fn what_was_done_is_counted_and_the_quickest_pass_stays() {
         let workshop = workshop();
         let records = [

@@ -4,17 +4,23 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
+use futures_util::FutureExt as _;
+
+use crate::allowance;
 use crate::compile::{self, Built, Target};
 use crate::diagnosis::Diagnosis;
 use crate::exercises::{Graded, Judged};
 use crate::judge::{self, Check, Fault};
-use crate::observation::Observation;
+use crate::observation::{Disturbance, Observation};
 use crate::probe;
+use crate::probing::Probing;
 use crate::progress::Progress;
 use crate::report::{Finding, Outcome, Report, Timings, Verdict};
 use crate::run::{Candidate, Run};
 use crate::source::{self, Hints};
 use crate::stage::Stage;
+use crate::tape::{Ruling, Tape};
 use crate::workshop::{Exercise, Workshop};
 
 /// What is graded.
@@ -51,19 +57,16 @@ impl Program {
     }
 
     fn target(&self, exercise: &Exercise) -> anyhow::Result<Option<Target>> {
-        let bonus = || {
-            exercise
-                .bonus
-                .as_ref()
-                .ok_or_else(|| anyhow::anyhow!("{} ({}) has no bonus", exercise.id, exercise.title))
-        };
         Ok(match self {
             Self::Exercise => Some(exercise.target()),
             Self::Solution => Some(exercise.solution_target()),
-            Self::Bonus => Some(Target::new(&exercise.package, &bonus()?.binary)),
+            Self::Bonus => Some(Target::new(
+                &exercise.package,
+                &exercise.the_bonus()?.binary,
+            )),
             Self::BonusSolution => Some(Target::new(
                 &exercise.solution.package,
-                &bonus()?.solution_binary,
+                &exercise.the_bonus()?.solution_binary,
             )),
             Self::Target(target) => Some(target.clone()),
             Self::Command(_) => None,
@@ -92,6 +95,7 @@ pub async fn prepare(
     program: &Program,
     progress: &Progress,
 ) -> anyhow::Result<Prepared> {
+    allowance::suffices()?;
     let Some(graded) = Graded::from_id(&exercise.id) else {
         anyhow::bail!(
             "this checker cannot grade {} ({}) yet; is it older than the checkout?",
@@ -108,8 +112,7 @@ pub async fn prepare(
         }
         Some(target) => {
             anyhow::ensure!(
-                target.package != exercise.solution.package
-                    || workshop.root.join("solutions").is_dir(),
+                target.package != exercise.solution.package || workshop.has_answers(),
                 "this workshop was made without the answers; `checker init {} --with-solutions` adds them",
                 workshop.root.display()
             );
@@ -217,6 +220,31 @@ pub async fn grade(
     keeper: &Path,
     progress: &Progress,
 ) -> anyhow::Result<Report> {
+    Ok(graded(prepared, seed, keeper, progress, false).await?.0)
+}
+
+/// Grades a prepared program, and says what it was judged by; nothing where it
+/// did not compile.
+///
+/// # Errors
+/// Faults that are not the learner's.
+pub async fn record(
+    prepared: Prepared,
+    seed: u64,
+    keeper: &Path,
+    progress: &Progress,
+) -> anyhow::Result<(Report, Option<Tape>)> {
+    graded(prepared, seed, keeper, progress, true).await
+}
+
+async fn graded(
+    prepared: Prepared,
+    seed: u64,
+    keeper: &Path,
+    progress: &Progress,
+    records: bool,
+) -> anyhow::Result<(Report, Option<Tape>)> {
+    let _files = allowance::share().await?;
     let began = Instant::now();
     let mut report = Report {
         exercise: prepared.exercise.id.clone(),
@@ -231,7 +259,6 @@ pub async fn grade(
         timelines: Vec::new(),
         output: String::new(),
     };
-    let ready = ready_check(&report.exercise);
     let (command, source) = match prepared.outcome {
         Ok(built) => built,
         Err(rendered) => {
@@ -243,8 +270,9 @@ pub async fn grade(
                     + &prepared.exercise.package
                     + "` is the quickest way to look again.",
             );
-            report.findings = unreached(ready.broken(fault), prepared.graded);
-            return Ok(finish(report, began));
+            let broken = ready_check(&report.exercise).broken(fault);
+            report.findings = unreached(broken, prepared.graded);
+            return Ok((finish(report, began), None));
         }
     };
     let run = Run::start(
@@ -259,54 +287,90 @@ pub async fn grade(
     let waiting = run.progress.waiting_for("it to be ready");
     let first = Stage::set(&run, prepared.graded.setting(prepared.bonus)).await;
     drop(waiting);
-    match first {
+    let probing = match first {
         Ok(first) => {
-            let ready_after = first.ready_after;
-            let probing = Instant::now();
-            let Judged {
-                findings,
-                timelines,
-                output,
-            } = prepared.graded.grade(&run, first, prepared.bonus).await?;
-            report.timings.start_ms = ready_after.as_secs_f64() * 1e3;
-            report.timings.probe_ms = probing.elapsed().as_secs_f64() * 1e3;
-            report.findings = vec![ready.kept("it was ready")];
-            report.findings.extend(findings);
-            report.timelines = timelines;
-            report.output = output;
+            report.timings.start_ms = first.ready_after.as_secs_f64() * 1e3;
+            Probing::of(&run, first, records)
         }
-        Err(unset) => {
-            let seen = probe::unready(unset)?;
-            report.findings = unreached(not_ready(ready, &seen), prepared.graded);
-            report.output = seen.output.text;
-        }
+        Err(unset) => Probing::unready(&run, probe::unready(unset)?, records),
+    };
+    let probes_began = Instant::now();
+    let judged = judged(prepared.graded, &report.exercise, &probing, prepared.bonus).await?;
+    if probing.never_ready().is_none() {
+        report.timings.probe_ms = probes_began.elapsed().as_secs_f64() * 1e3;
     }
-    if run.was_disturbed() {
-        excuse(&mut report);
+    let tape = records.then(|| Tape {
+        program: report.program.clone(),
+        exercise: report.exercise.clone(),
+        bonus: prepared.bonus,
+        seed,
+        seen: probing.into_recording(),
+        ruling: Ruling::from(&judged),
+    });
+    report.findings = judged.findings;
+    report.timelines = judged.timelines;
+    report.output = judged.output;
+    if let Some(disturbance) = run.disturbance() {
+        excuse(&mut report, disturbance);
     }
     if report.verdict() != Verdict::Pass {
         run.talk().await?;
     }
-    if report.leading().is_some()
-        && let Some(source) = source
-    {
-        let hints = source::hints(keeper, &source).await;
-        refine(&mut report, prepared.graded, &hints);
+    if report.leading().is_some() {
+        match source {
+            Some(source) => {
+                let hints = source::hints(keeper, &source).await;
+                refine(&mut report, prepared.graded, &hints);
+            }
+            None => leave_open(&mut report),
+        }
     }
-    Ok(finish(report, began))
+    Ok((finish(report, began), tape))
+}
+
+/// What is made of a program once its probes can begin, or could not.
+async fn judged(
+    graded: Graded,
+    id: &str,
+    probing: &Probing<'_>,
+    bonus: bool,
+) -> anyhow::Result<Judged> {
+    let ready = ready_check(id);
+    if let Some(seen) = probing.never_ready() {
+        return Ok(Judged {
+            findings: unreached(not_ready(ready, seen), graded),
+            timelines: Vec::new(),
+            output: seen.output.text.clone(),
+        });
+    }
+    let mut judged = graded.grade(probing, bonus).await?;
+    judged.findings.insert(0, ready.kept("it was ready"));
+    Ok(judged)
+}
+
+/// Judges what is on a tape once more.
+///
+/// # Errors
+/// Where the tape ends before judging does, or is of an unknown exercise.
+pub fn judge_again(tape: &Tape) -> anyhow::Result<Ruling> {
+    let graded = Graded::from_id(&tape.exercise)
+        .with_context(|| format!("nothing grades {}", tape.exercise))?;
+    let probing = Probing::again(tape);
+    let judged = judged(graded, &tape.exercise, &probing, tape.bonus)
+        .now_or_never()
+        .context("judging a tape waits for nothing")??;
+    Ok(Ruling::from(&judged))
 }
 
 /// Holds nothing against a program that was stopped, or that a checker looked at
 /// which stood still itself.
-fn excuse(report: &mut Report) {
+fn excuse(report: &mut Report, disturbance: Disturbance) {
     for finding in &mut report.findings {
-        if finding.outcome == Outcome::Broken {
+        if matches!(finding.outcome, Outcome::Broken | Outcome::Inconclusive) {
             finding.outcome = Outcome::Inconclusive;
             finding.diagnosis = None;
             finding.evidence.clear();
-            "Your program was stopped meanwhile (SIGSTOP), or the checker was. Nothing is held \
-             against you."
-                .clone_into(&mut finding.observed);
+            finding.observed = format!("{} Nothing is held against you.", disturbance.words());
             "Let both run undisturbed, and try again.".clone_into(&mut finding.next_step);
         }
     }
@@ -332,6 +396,16 @@ fn unreached(first: Finding, graded: Graded) -> Vec<Finding> {
         .collect()
 }
 
+/// Where there is no source to tell two mistakes apart, both are named.
+fn leave_open(report: &mut Report) {
+    for finding in &mut report.findings {
+        if finding.diagnosis == Some(Diagnosis::BlockedRuntime) {
+            finding.next_step += " If there is none: does the loop that accepts connections serve each to its end, \
+                 instead of making it a task of its own?";
+        }
+    }
+}
+
 /// Names the mistake by its source where two look alike from outside.
 fn refine(report: &mut Report, graded: Graded, hints: &Hints) {
     for finding in &mut report.findings {
@@ -351,6 +425,19 @@ fn refine(report: &mut Report, graded: Graded, hints: &Hints) {
                     "Poll both together: hand the two futures to `tokio::try_join!` instead of \
                      awaiting one and then the other."
                         .to_owned();
+            }
+            Diagnosis::NotSpawned => {
+                finding.diagnosis = Some(Diagnosis::NotSpawned);
+                let line = hints.awaits_between_accepts.unwrap_or_default();
+                finding.observed += &format!(
+                    " In line {line} a connection is accepted, and served to its end before the \
+                     loop accepts the next."
+                );
+                finding.next_step = format!(
+                    "Make each connection a task of its own: hand what serves it to \
+                     `tokio::spawn`, so that the loop is back at line {line} at once. (Or leave \
+                     accepting to axum, which does just that.)"
+                );
             }
             Diagnosis::NeverAwaited => {
                 finding.diagnosis = Some(Diagnosis::NeverAwaited);

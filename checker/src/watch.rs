@@ -11,6 +11,7 @@ mod plain;
 mod saves;
 pub mod screen;
 mod session;
+mod task;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -24,20 +25,22 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::Instant;
 
-use crate::hint;
 use crate::progress::Progress;
-use crate::records;
+use crate::records::{self, Records};
 use crate::render::Sheet;
 use crate::report::Report;
-use crate::verify::{self, Program};
-use crate::workshop::{Exercise, Workshop};
+use crate::standing;
+use crate::verify;
+use crate::workshop::Workshop;
 
 use self::plain::Plain;
 use self::saves::Saves;
 use self::session::Session;
+use self::task::Task;
 
-/// An editor may write a file in several steps, and several files.
-const SETTLE: Duration = Duration::from_millis(50);
+/// An editor may write a file in several steps, and several files. Short, for it is
+/// added to every verdict; a save that comes later cancels the run and begins anew.
+const SETTLE: Duration = Duration::from_millis(25);
 
 /// What is saved without end is graded all the same, once in a while.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -47,6 +50,9 @@ const LONGEST: Duration = Duration::from_secs(1);
 pub struct Options {
     /// `ex02`, `2`, or an unambiguous part of its name [default: the first that has not passed]
     pub exercise: Option<String>,
+    /// Grade the bonus program [default exercise: the first whose bonus has not passed]
+    #[arg(long)]
+    pub bonus: bool,
 }
 
 /// How to show it.
@@ -78,14 +84,14 @@ enum Order<'a> {
     /// Grade the same exercise again.
     Again,
     /// Go on to this one.
-    Go(&'a Exercise),
+    Go(Task<'a>),
     Quit(u8),
 }
 
 /// Whoever shows what happens.
 trait Show<'a> {
-    /// A run of this exercise begins.
-    fn begins(&mut self, exercise: &'a Exercise) -> anyhow::Result<()>;
+    /// A run of this begins.
+    fn begins(&mut self, task: Task<'a>) -> anyhow::Result<()>;
     /// It came to this; and what is to be said beside it.
     fn ends(&mut self, report: Report, notice: Option<String>) -> anyhow::Result<()>;
     /// It came to nothing, for a reason that is not the learner's.
@@ -106,10 +112,9 @@ pub async fn run(
     keeper: &Path,
     look: Look,
 ) -> anyhow::Result<u8> {
-    let exercise = match &options.exercise {
-        Some(wanted) => workshop.exercise(wanted)?,
-        None => hint::current(workshop)?,
-    };
+    let records = Records::of(&workshop.root).read().records;
+    let standings = standing::all(workshop, &records);
+    let task = Task::meant(workshop, &standings, options)?;
     let (tell, events) = mpsc::unbounded_channel();
     let heard = tell.clone();
     let saves = Saves::of(&workshop.root, move |path| {
@@ -118,7 +123,7 @@ pub async fn run(
     let watch = Watch {
         workshop,
         keeper,
-        exercise,
+        task,
         saves,
         events,
         tell,
@@ -148,7 +153,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 struct Watch<'a> {
     workshop: &'a Workshop,
     keeper: &'a Path,
-    exercise: &'a Exercise,
+    task: Task<'a>,
     saves: Saves,
     events: UnboundedReceiver<Event>,
     tell: UnboundedSender<Event>,
@@ -179,7 +184,7 @@ impl<'a> Watch<'a> {
         show: &mut impl Show<'a>,
     ) -> anyhow::Result<u8> {
         let mut ended = pin!(ended);
-        show.begins(self.exercise)?;
+        show.begins(self.task)?;
         let mut running = Some(self.grade());
         let mut settling: Option<Settling> = None;
         loop {
@@ -222,11 +227,11 @@ impl<'a> Watch<'a> {
                     return Ok(code);
                 }
                 Order::Again => {}
-                Order::Go(exercise) => self.exercise = exercise,
+                Order::Go(task) => self.task = task,
             }
             // One at a time: the last one has to be gone first.
             running = None;
-            show.begins(self.exercise)?;
+            show.begins(self.task)?;
             running.replace(self.grade());
         }
     }
@@ -235,19 +240,19 @@ impl<'a> Watch<'a> {
         if path == Path::new(saves::EXERCISES) {
             let _ = self.saves.look_again(); // where that fails, r is still there
         }
-        let folder = OsString::from(self.exercise.folder_name());
+        let folder = OsString::from(self.task.exercise.folder_name());
         saves::concerns(path, &folder)
     }
 
     fn grade(&self) -> LocalBoxFuture<'a, anyhow::Result<Report>> {
-        let (workshop, keeper, exercise) = (self.workshop, self.keeper, self.exercise);
+        let (workshop, keeper, task) = (self.workshop, self.keeper, self.task);
         let tell = self.tell.clone();
         async move {
             let (said, mut says) = mpsc::unbounded_channel();
             let progress = Progress::told_to(said);
             let work = async {
                 let prepared =
-                    verify::prepare(workshop, exercise, &Program::Exercise, &progress).await?;
+                    verify::prepare(workshop, task.exercise, &task.program(), &progress).await?;
                 let seed = u64::from(fastrand::u32(..));
                 verify::grade(prepared, seed, keeper, &progress).await
             };

@@ -132,6 +132,11 @@ impl Workshop {
         })
     }
 
+    /// Whether the answers are here; a learner's workshop may be without.
+    pub fn has_answers(&self) -> bool {
+        self.root.join("solutions").is_dir()
+    }
+
     /// The exercise that a learner means: `ex02`, `2`, or a part of its name.
     ///
     /// # Errors
@@ -170,9 +175,10 @@ impl Workshop {
                             .to_owned();
                         [x.id.clone(), name, folder].map(|name| (x, name))
                     })
-                    .max_by(|(_, a), (_, b)| {
-                        strsim::jaro_winkler(&lower, a).total_cmp(&strsim::jaro_winkler(&lower, b))
-                    })
+                    .map(|(x, name)| (x, strsim::jaro_winkler(&lower, &name)))
+                    .max_by(|(_, a), (_, b)| a.total_cmp(b))
+                    // One number is not like another, nor is every word like some name.
+                    .filter(|(_, likeness)| number.is_none() && *likeness > 0.75)
                     .map(|(x, _)| x);
                 let all: Vec<_> = self.exercises.iter().map(|x| x.id.as_str()).collect();
                 match nearest {
@@ -182,7 +188,10 @@ impl Workshop {
                         x.title,
                         all.join(", ")
                     ),
-                    None => bail!("there is no exercise `{wanted}`"),
+                    None => bail!(
+                        "there is no exercise `{wanted}`. There are {}; `checker list` names them.",
+                        all.join(", ")
+                    ),
                 }
             }
             several => bail!(
@@ -205,6 +214,16 @@ impl Exercise {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned()
+    }
+
+    /// Its bonus.
+    ///
+    /// # Errors
+    /// Where it has none.
+    pub fn the_bonus(&self) -> anyhow::Result<&Bonus> {
+        self.bonus
+            .as_ref()
+            .with_context(|| format!("{} ({}) has no bonus", self.id, self.title))
     }
 
     /// The learner's program.
@@ -294,6 +313,19 @@ mod tests {
     fn a_wrong_name_gets_the_nearest_one() {
         let error = workshop().exercise("wether").expect_err("is no exercise");
         assert!(error.to_string().contains("did you mean `ex01`"), "{error}");
+    }
+
+    #[test]
+    fn what_is_like_no_name_gets_all_of_them() {
+        for wanted in ["7", "ex99", "xyzzy", ""] {
+            let error = workshop().exercise(wanted).expect_err("is no exercise");
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "there is no exercise `{wanted}`. There are ex01, ex02; `checker list` names them."
+                )
+            );
+        }
     }
 
     proptest::proptest! {

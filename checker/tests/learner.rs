@@ -80,6 +80,15 @@ fn the_way_from_the_starter_to_the_answer() {
     assert!(list.contains("2 attempts"), "{list}");
     assert!(said(&mini, &[]).contains("ex02"));
     assert!(said(&mini, &["hint"]).contains("ex02"));
+    let hint = said(&mini, &["hint", "ex01"]);
+    for words in [
+        "nothing left to hint at",
+        "checker solution ex01",
+        "checker watch ex02",
+    ] {
+        assert!(hint.contains(words), "{words}: {hint}");
+    }
+    assert!(said(&mini, &["hint", "ex01", "--level", "1"]).contains("hint 1 of 3"));
     assert!(said(&mini, &["solution", "ex01"]).contains("letter by letter"));
     assert_eq!(mini.attempts().len(), 2);
 }

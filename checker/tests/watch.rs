@@ -190,7 +190,10 @@ fn a_learner_saves_until_it_passes_and_goes_on() {
     let screen = terminal.shows(&["PASS ex01", "was: not-compiling; now: kept"]);
     assert!(screen.contains("n goes on to ex02"), "{screen}");
 
+    // There is nothing left to hint at; whoever wants a hint gets it.
     terminal.press("h");
+    terminal.shows(&["ex01 · Weather client has passed", "goes on to Today"]);
+    terminal.press("m");
     terminal.shows(&["hint 1 of 3", "Draw a line"]);
     terminal.press("l");
     let list = terminal.shows(&["ex01 Weather", "passed", "not tried"]);
@@ -229,6 +232,31 @@ fn a_learner_saves_until_it_passes_and_goes_on() {
 
     terminal.press("q");
     assert_eq!(terminal.ends(&fresh_modes()), 0);
+}
+
+#[test]
+fn a_bonus_is_watched_like_any_other_program() {
+    let mini = Mini::new("bonus");
+    let described = "exercises/ex01-weather-client/exercise.toml";
+    let description = fs::read_to_string(mini.root.join(described)).expect("a description");
+    let bonus = "\n[bonus]\ntitle = \"The same again\"\nbinary = \"bonus-extra\"\n\
+                 solution_binary = \"none\"\nstarter_fails_with = \"exited\"\n";
+    mini.write(described, &(description + bonus));
+    let program = "exercises/ex01-weather-client/src/bin/bonus-extra.rs";
+    mini.write(program, "fn main() {}\n");
+
+    let mut terminal = Terminal::run(&mini, &["watch", "--bonus"]);
+    terminal.shows(&["FAIL ex01 · bonus · exited", "waiting for a save"]);
+    terminal.press("h");
+    terminal.shows(&["hint 1 of 3", "The bonus has no hints of its own"]);
+    save(&mini, program, &answer("ex01-weather-client"));
+    terminal.shows(&["PASS ex01 · bonus", "the bonus of ex01 passed. n goes on"]);
+    // What comes next is an exercise, not its bonus.
+    terminal.press("n");
+    terminal.shows(&["FAIL ex02 · sequential", "waiting for a save"]);
+    terminal.press("q");
+    assert_eq!(terminal.ends(&fresh_modes()), 0);
+    assert_eq!(mini.attempts().len(), 3);
 }
 
 #[test]

@@ -125,6 +125,8 @@ async fn explain(exercise: &str) {
     let mut filters = vec![
         (r"\d+(\.\d+)? (µs|ms|s)\b", "[time]"),
         (r"-?\d+\.\d C", "[temperature]"),
+        (r"\[temperature\] in \p{L}+", "[temperature] in [city]"),
+        (r"Today in \p{L}+", "Today in [city]"),
         (r"127\.0\.0\.1:\d+", "127.0.0.1:[port]"),
         (r"PORT=\d+", "PORT=[port]"),
         (r"PORT was \d+", "PORT was [port]"),
@@ -151,7 +153,7 @@ async fn explain(exercise: &str) {
         // Where several instances run into it, any of them may be the first.
         (r"reqwest::Error \{[^\n]*", "reqwest::Error […]"),
         (
-            r"(It listens on 127\.0\.0\.1:\[port\] instead\.|It ended because the address that it wanted was taken[^\n]*)",
+            r"(It was told to listen on \S+ \(PORT=\[port\]\)\. It listens on 127\.0\.0\.1:\[port\] instead\.|It ended because the address that it wanted was taken[^\n]*)",
             "[it is not there]",
         ),
     ];

@@ -11,7 +11,7 @@ use super::corpus::{self, Entry, Score};
 use crate::diagnosis::Diagnosis;
 use crate::exercises::Graded;
 use crate::progress::Progress;
-use crate::report::{Outcome, Report};
+use crate::report::{Outcome, Report, counted};
 use crate::verify::{self, Program};
 use crate::workshop::{Exercise, Workshop};
 
@@ -63,7 +63,7 @@ pub async fn run(
             .as_ref()
             .is_none_or(|only| e.name.contains(only))
     });
-    say(&format!("{} programs\n", programs.len()))?;
+    say(&format!("{}\n", counted(programs.len(), "program")))?;
     if options.only.is_none() {
         super::soak::build_all(workshop).await;
     }

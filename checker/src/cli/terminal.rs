@@ -6,6 +6,7 @@ use std::io::{IsTerminal as _, Write as _};
 use anyhow::Context as _;
 use clap::ValueEnum;
 
+use crate::call::Call;
 use crate::render::Sheet;
 
 /// When colours are used.
@@ -27,6 +28,7 @@ pub(super) fn sheet(colour: Colour, timings: bool) -> Sheet {
         timings,
         links: colour != Colour::Never
             && supports_hyperlinks::on(supports_hyperlinks::Stream::Stdout),
+        call: Call::of_this_process(),
     }
 }
 
@@ -68,6 +70,7 @@ pub(super) fn choice(colour: Colour) -> anstream::ColorChoice {
 /// Says what went wrong beside the matter; that never changes an exit code.
 pub(super) fn warn(notice: Option<String>) {
     if let Some(notice) = notice {
+        let notice = Call::of_this_process().spell(&notice).into_owned();
         let _ = writeln!(std::io::stderr(), "warning: {notice}");
     }
 }

@@ -138,13 +138,17 @@ pub(super) async fn run(
             .join("\n"),
         Some(form) => reports::write(form, &reports, options.all)?,
     };
-    print(&text, colour)?;
+    // Each goes its own way: where one cannot, the others still do.
+    let said = print(&text, colour);
     if let Some(warning) = reports::step_summary(&reports) {
         let _ = writeln!(std::io::stderr(), "warning: {warning}");
     }
-    for to in &options.report {
-        to.save(&reports, options.all)?;
-    }
+    let saved = options
+        .report
+        .iter()
+        .map(|to| to.save(&reports, options.all))
+        .fold(Ok(()), anyhow::Result::and);
+    said.and(saved)?;
     if options.format == Format::Human && !options.quiet {
         let pointers = pointers(workshop, &reports, &options.report);
         print(&render::link::pointers(&pointers, &sheet), colour)?;

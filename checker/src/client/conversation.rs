@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use mock_services::exchange::Ending;
 use mock_services::journal::Entry;
 use mock_services::upstream::{Headers, NARROW};
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -108,7 +109,7 @@ pub struct Conversation {
 }
 
 /// A request that got no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unanswered {
     /// The exchange's id.
     pub exchange: u32,
@@ -119,7 +120,7 @@ pub struct Unanswered {
 }
 
 /// A whole answer, or what there is of one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Whole {
     /// The exchange's id.
     pub exchange: u32,

@@ -8,7 +8,7 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use mock_services::exchange::{Ending, Way};
 use mock_services::journal::Entry;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot};
@@ -40,7 +40,7 @@ pub struct Socket {
 }
 
 /// What a socket has heard.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Heard {
     /// Its frames, in order, without pings.
     pub frames: Vec<Frame>,
@@ -60,7 +60,7 @@ impl Heard {
 }
 
 /// A frame that was heard.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Frame {
     /// A text.
     Text(Said),
@@ -71,7 +71,7 @@ pub enum Frame {
 }
 
 /// A text frame, and what it says where it is JSON.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Said {
     /// The beginning of the frame.
     pub raw: String,
@@ -92,7 +92,7 @@ pub struct Said {
 }
 
 /// How a WebSocket ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum End {
     /// With a close frame, and then the connection; the code, if there was one.
     Closed(Option<u16>),
@@ -362,4 +362,59 @@ fn is_reset(error: &Error) -> bool {
         error,
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use proptest::prelude::*;
+    use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
+
+    use super::*;
+
+    /// A frame as a server sends it, its head as given.
+    fn frame(head: u8, length: u8, payload: &[u8]) -> Vec<u8> {
+        [&[head, length], payload].concat()
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_says_something_or_nothing(text: String, json in r#"[{}\[\]:,"a-z0-9.e ]{0,60}"#) {
+            for raw in [text, json] {
+                let said = Said::from_text(&raw);
+                prop_assert!(said.raw.chars().count() <= KEPT);
+                prop_assert!(raw.starts_with(&said.raw));
+            }
+        }
+
+        #[test]
+        fn what_a_chat_says_is_understood(from: String, text: String, missed: u64) {
+            let said = Said::from_text(
+                &serde_json::json!({"from": from, "text": text, "missed": missed}).to_string(),
+            );
+            prop_assert_eq!((said.from, said.missed, said.length), (Some(from), Some(missed), text.len()));
+            prop_assert_eq!(said.text, Some(text.chars().take(KEPT).collect()));
+        }
+
+        #[test]
+        fn any_bytes_are_frames_or_the_end(
+            frames in prop::collection::vec(
+                (any::<u8>(), any::<u8>(), prop::collection::vec(any::<u8>(), 0..140)), 0..6),
+        ) {
+            let bytes: Vec<u8> = frames
+                .iter()
+                .flat_map(|(head, length, payload)| frame(*head, *length, payload))
+                .collect();
+            let mut socket = WebSocket::from_raw_socket(Cursor::new(bytes), Role::Client, None);
+            let mut heard = 0;
+            while let Ok(message) = socket.read() {
+                if let Message::Text(text) = message {
+                    Said::from_text(&text);
+                }
+                heard += 1;
+            }
+            prop_assert!(heard <= 6 * 71);
+        }
+    }
 }

@@ -87,6 +87,7 @@ pub fn unlocked(with_solutions: bool) -> anyhow::Result<Files> {
         collect(folder, Path::new(place), &mut all);
     }
     quote(&mut all)?;
+    call_by_name(&mut all);
     if with_solutions {
         answers(&mut all)?;
     }
@@ -137,6 +138,22 @@ fn quote(all: &mut Files) -> anyhow::Result<()> {
         *contents = quoted.into_bytes().into();
     }
     Ok(())
+}
+
+/// In a checkout of the repository the checker is an alias of cargo's. A learner's
+/// workshop has no such alias: whoever has made it has a `checker`.
+fn call_by_name(all: &mut Files) {
+    for (path, contents) in all.iter_mut() {
+        let is_read = path
+            .extension()
+            .is_some_and(|end| end == "md" || end == "js");
+        let Some(text) = std::str::from_utf8(contents).ok().filter(|_| is_read) else {
+            continue;
+        };
+        if text.contains("cargo checker") {
+            *contents = text.replace("cargo checker", "checker").into_bytes().into();
+        }
+    }
 }
 
 /// The lines of `FOLDER/src/bin/NAME.rs:ANCHOR`.
@@ -236,6 +253,14 @@ mod tests {
                 }
             }
             assert_eq!(seen, carried.len(), "{place}");
+        }
+    }
+
+    #[test]
+    fn a_learner_is_told_no_command_that_is_not_there() {
+        for (path, contents) in files(true).expect("a course") {
+            let text = String::from_utf8_lossy(&contents);
+            assert!(!text.contains("cargo checker"), "{}", path.display());
         }
     }
 

@@ -21,6 +21,7 @@ impl Diagnosis {
             Self::FloodedOutput => page!("flooded-output"),
             Self::Hung => page!("hung"),
             Self::BlockedRuntime => page!("blocked-runtime"),
+            Self::NotSpawned => page!("not-spawned"),
             Self::GuardAcrossAwait => page!("guard-across-await"),
             Self::SerialisedClients => page!("serialised-clients"),
             Self::NeverAwaited => page!("never-awaited"),

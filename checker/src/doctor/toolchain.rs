@@ -119,4 +119,11 @@ mod tests {
             "the manifest says what is needed"
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_version_has_numbers_or_none(text in r"[\PC]{0,10} ?[0-9.]{0,30}[\PC]{0,5}") {
+            version(&text);
+        }
+    }
 }

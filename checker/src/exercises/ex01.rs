@@ -13,9 +13,9 @@ use super::{Judged, telling_output};
 use crate::contract::Contract;
 use crate::diagnosis::Diagnosis;
 use crate::judge::{self, Check};
-use crate::probe::{self, HANG_LIMIT, observe, observe_from};
-use crate::run::Run;
-use crate::stage::{Place, Setting, Stage};
+use crate::probe::{self, HANG_LIMIT, observe, observe_first};
+use crate::probing::Probing;
+use crate::stage::{Place, Setting};
 
 const CONTRACT: Contract = Contract {
     id: "ex01",
@@ -100,7 +100,7 @@ fn alive() -> Check {
     )
 }
 
-pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged> {
+pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     let unhurried = Setting::default();
     let down = Setting {
         weather: Place::Down,
@@ -110,14 +110,17 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         upstream_timeout: HANG_LIMIT,
         ..unhurried
     };
-    let (answers, crowd, sick, refused, hung) = tokio::join!(
-        observe_from(
-            Some(first),
+    // What has a time limit goes first: it waits while the others start.
+    let (hung, answers, crowd, sick, refused) = tokio::join!(
+        observe(
             run,
-            "plain answers",
-            unhurried,
-            async |stage, seen| { probe::answers(&CONTRACT, stage, seen).await }
+            "504 while the weather hangs",
+            hurried,
+            async |stage, seen| { probe::hangs(&CONTRACT, "/today", stage, seen).await }
         ),
+        observe_first(run, "plain answers", unhurried, async |stage, seen| {
+            probe::answers(&CONTRACT, stage, seen).await
+        }),
         observe(
             run,
             "all clients to be in flight together",
@@ -132,12 +135,6 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
             "an answer while the weather is down",
             down,
             async |stage, seen| { probe::refused(&CONTRACT, CONTRACT.asks[0], stage, seen).await }
-        ),
-        observe(
-            run,
-            "504 while the weather hangs",
-            hurried,
-            async |stage, seen| { probe::hangs(&CONTRACT, "/today", stage, seen).await }
         ),
     );
     let (answers, crowd, sick, refused, hung) = (answers?, crowd?, sick?, refused?, hung?);

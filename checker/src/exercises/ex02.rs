@@ -6,6 +6,9 @@
 //! never swap; then one fails while the other is withheld, to see that the
 //! failure answers at once and that the other call is given up.
 
+use std::time::Duration;
+
+use mock_services::exchange::Exchange;
 use mock_services::scene::Scene;
 use mock_services::script::{Hold, Treatment};
 use mock_services::weather::Reading;
@@ -17,9 +20,9 @@ use crate::contract::Contract;
 use crate::diagnosis::Diagnosis;
 use crate::judge::{self, Check, Fault};
 use crate::observation::{Observation, Question, Rendezvous, Silence, route_of};
-use crate::probe::{self, HANG_LIMIT, in_flight, observe, observe_from};
+use crate::probe::{self, HANG_LIMIT, in_flight, observe, observe_first};
+use crate::probing::Probing;
 use crate::report::{Gap, words};
-use crate::run::Run;
 use crate::stage::{ANSWER_QUIET, Place, QUIET, Setting, Stage, Trouble, Waited};
 
 const TODAY: &str = "/today";
@@ -167,8 +170,19 @@ const TOMORROW_FIRST: Order = (TOMORROW, TODAY);
 /// and the other once the program has dealt with it. Several rounds, because a
 /// program may be lucky once.
 async fn rendezvous(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    /// Who hesitates never makes both calls at the same moment. Whoever overlaps
+    /// them does, but not always where others have the processor.
+    const CONVINCING: usize = 2;
+    const ROUNDS: usize = 16;
+    let is_decided =
+        |at_once, seen: &Observation| at_once >= CONVINCING || judge_hesitation(seen).is_some();
+    let mut at_once = 0;
     seen.title = "one client; neither answer is given until both have been asked".to_owned();
-    for (first, _) in [TOMORROW_FIRST, TODAY_FIRST, TOMORROW_FIRST, TOMORROW_FIRST] {
+    let orders = [TOMORROW_FIRST, TODAY_FIRST, TOMORROW_FIRST, TOMORROW_FIRST];
+    for (round, (first, _)) in orders.into_iter().cycle().take(ROUNDS).enumerate() {
+        if round >= orders.len() && is_decided(at_once, seen) {
+            return Ok(());
+        }
         let (one, other) = (Hold::default(), Hold::default());
         let holds = (one.clone(), other.clone());
         stage.play(move |asked| {
@@ -179,8 +193,9 @@ async fn rendezvous(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Tro
             })
         });
         let mut asking = probe::crowd(&CONTRACT, stage, 1);
-        let met = both_in_flight(stage, "both calls").await?;
+        let (met, came_at_once) = both_in_flight(stage, "both calls").await?;
         let together = met.waited == Waited::Done(());
+        at_once += usize::from(came_at_once);
         seen.rendezvous.push(met);
         if together {
             one.release();
@@ -204,14 +219,22 @@ async fn rendezvous(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Tro
             Waited::TooBusy => seen.too_busy = true,
         }
         if !together || seen.silence.is_some() || seen.too_busy {
-            break;
+            return Ok(());
         }
         // One clean picture is enough to draw; the rounds after it only repeat it.
     }
+    // Whether it was kept from it or did not want to, nobody has seen.
+    seen.too_busy = !is_decided(at_once, seen);
     Ok(())
 }
 
-async fn both_in_flight(stage: &Stage<'_>, about: &'static str) -> Result<Rendezvous, Trouble> {
+/// Also whether both calls came at once, or the program had to compute in between.
+async fn both_in_flight(
+    stage: &Stage<'_>,
+    about: &'static str,
+) -> Result<(Rendezvous, bool), Trouble> {
+    /// More than any program needs in between that need not wait.
+    const AT_ONCE: Duration = Duration::from_millis(60);
     let reached = |all: &[_]| in_flight(all, TODAY).min(1) + in_flight(all, TOMORROW).min(1);
     let until = |wanted| {
         stage
@@ -219,19 +242,36 @@ async fn both_in_flight(stage: &Stage<'_>, about: &'static str) -> Result<Rendez
             .until(move |all| (reached(all) >= wanted).then_some(()))
     };
     let mut sat_idle = None;
+    let mut was_working = false;
     let met = async {
         until(1).await;
-        sat_idle = stage.sat_idle_before(until(2)).await;
+        let second = async { sat_idle = stage.sat_idle_before(until(2)).await };
+        was_working = stage.was_working_until(second).await;
     };
     let waited = stage.patiently(met, QUIET).await?;
-    Ok(Rendezvous {
+    let exchanges = stage.journal.exchanges();
+    let met = Rendezvous {
         sat_idle,
         about,
         wanted: 2,
-        reached: reached(&stage.journal.exchanges()),
+        reached: reached(&exchanges),
         waited,
         released: stage.journal.clock().now(),
-    })
+    };
+    let came_at_once = was_working || apart(&exchanges).is_some_and(|apart| apart < AT_ONCE);
+    Ok((met, came_at_once))
+}
+
+/// The time between the two calls that are under way.
+fn apart(exchanges: &[Exchange]) -> Option<Duration> {
+    let arrived = |route| {
+        exchanges
+            .iter()
+            .rfind(|x| x.service != YOU && x.answered.is_none() && route_of(x) == route)
+            .map(|x| x.arrived)
+    };
+    let (today, tomorrow) = (arrived(TODAY)?, arrived(TOMORROW)?);
+    Some(today.max(tomorrow).since(today.min(tomorrow)))
 }
 
 const ANSWERED: &str = "the answer after a failure";
@@ -259,7 +299,7 @@ async fn failing(
         }
     });
     let mut asking = probe::crowd(&CONTRACT, stage, 1);
-    let met = both_in_flight(stage, "both calls").await?;
+    let (met, _) = both_in_flight(stage, "both calls").await?;
     let together = met.waited == Waited::Done(());
     if !together {
         // Without overlap there is nothing to learn here.
@@ -312,7 +352,7 @@ async fn failing(
     Ok(())
 }
 
-pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged> {
+pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judged> {
     let unhurried = Setting::default();
     let down = Setting {
         weather: Place::Down,
@@ -342,14 +382,13 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
             },
         )
     };
-    let (answers, pair, fail_today, fail_tomorrow, crowd, sick, refused, hung, hung_too) = tokio::join!(
-        observe_from(
-            Some(first),
-            run,
-            "plain answers",
-            unhurried,
-            async |stage, seen| { probe::answers(&CONTRACT, stage, seen).await }
-        ),
+    // What has a time limit goes first: it waits while the others start.
+    let (hung, hung_too, answers, pair, fail_today, fail_tomorrow, crowd, sick, refused) = tokio::join!(
+        hang_of(TODAY),
+        hang_of(TOMORROW),
+        observe_first(run, "plain answers", unhurried, async |stage, seen| {
+            probe::answers(&CONTRACT, stage, seen).await
+        }),
         observe(
             run,
             "both calls to be in flight together",
@@ -373,8 +412,6 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
             down,
             async |stage, seen| { probe::refused(&CONTRACT, CONTRACT.asks[0], stage, seen).await }
         ),
-        hang_of(TODAY),
-        hang_of(TOMORROW),
     );
     let (answers, pair) = (answers?, pair?);
     let (fail_today, fail_tomorrow) = (fail_today?, fail_tomorrow?);
@@ -387,7 +424,8 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         answers.was_too_busy(),
         "right three times, one call for each day",
     );
-    if let Some(word) = judge::connections(&answers) {
+    // The kit of the bonus opens a connection for each call: nobody's choice there.
+    if let Some(word) = judge::connections(&answers).filter(|_| !bonus) {
         answer.advice = Some(Diagnosis::ConnectionPerCall);
         answer.next_step = word;
     }
@@ -477,11 +515,19 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         .find(|seen| seen.trouble.is_some() || judge_failure(seen).is_some())
         .or_else(|| fails.into_iter().find(|seen| judge_cancel(seen).is_some()))
         .unwrap_or(&fail_today);
+    let mut findings = vec![
+        answer, overlap, labels, failure, cancel, together, health, faults, timeout, alive,
+    ];
+    if bonus {
+        for finding in &mut findings {
+            if let Some(step) = finding.diagnosis.and_then(in_callbacks) {
+                step.clone_into(&mut finding.next_step);
+            }
+        }
+    }
     Ok(Judged {
         output: telling_output(&all),
-        findings: vec![
-            answer, overlap, labels, failure, cancel, together, health, faults, timeout, alive,
-        ],
+        findings,
         timelines: vec![
             judge::timeline("ex02/answer", &answers, None),
             judge::timeline("ex02/overlap", &first_round(&pair), gap),
@@ -494,6 +540,30 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
             judge::timeline("ex02/faults", &sick, None),
             judge::timeline("ex02/timeout", &hung, None),
         ],
+    })
+}
+
+/// The bonus has no futures to join: what to do there, in callbacks.
+fn in_callbacks(diagnosis: Diagnosis) -> Option<&'static str> {
+    Some(match diagnosis {
+        Diagnosis::Sequential => {
+            "Does the second call need anything that the first says? Start both before you return \
+             to the event loop. Let the two callbacks share what has come so far (an \
+             `Rc<RefCell<…>>`): whoever comes second answers."
+        }
+        Diagnosis::LabelsSwap => {
+            "Do not name results in the order in which they arrive. Give each callback a place of \
+             its own to put its answer into."
+        }
+        Diagnosis::SlowFailure => {
+            "Nothing can mend the answer any more. Whichever callback gets the error first takes \
+             the responder (`Option::take`) and answers at once."
+        }
+        Diagnosis::NotCancelled => {
+            "Nobody lets a call go for you. Keep what `EventLoop::get` returns, and call `cancel` \
+             on it when you have answered."
+        }
+        _ => return None,
     })
 }
 
@@ -613,7 +683,7 @@ fn overlap_gap(seen: &Observation) -> Option<Gap> {
 }
 
 /// Every round's answer has each day's temperature under its own name.
-fn judge_labels(run: &Run, seen: &Observation) -> Option<Fault> {
+fn judge_labels(run: &Probing<'_>, seen: &Observation) -> Option<Fault> {
     let todays: Vec<_> = seen.asked(TODAY).collect();
     let tomorrows: Vec<_> = seen.asked(TOMORROW).collect();
     for (_, answer) in &seen.answers {

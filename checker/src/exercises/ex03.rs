@@ -16,9 +16,9 @@ use crate::contract::Contract;
 use crate::diagnosis::Diagnosis;
 use crate::judge::{self, Check};
 use crate::observation::Observation;
-use crate::probe::{HANG_LIMIT, observe, observe_from};
-use crate::run::Run;
-use crate::stage::{Place, Setting, Stage};
+use crate::probe::{HANG_LIMIT, observe, observe_first};
+use crate::probing::Probing;
+use crate::stage::{Place, Setting};
 
 /// For the ids of checks only: a proxy has more than one route.
 const CONTRACT: Contract = Contract {
@@ -164,15 +164,27 @@ fn alive() -> Check {
     )
 }
 
-pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged> {
+pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     let unhurried = setting();
     let hurried = Setting {
         upstream_timeout: HANG_LIMIT,
         ..unhurried
     };
-    let (named, carried, guarded, crowd, streamed, pressed, cancelled, sick, hung) = tokio::join!(
-        observe_from(
-            Some(first),
+    // What takes longest goes first: it waits while the others start.
+    let (hung, pressed, named, carried, guarded, crowd, streamed, cancelled, sick) = tokio::join!(
+        observe(
+            run,
+            "504 while a service hangs",
+            hurried,
+            async |stage, seen| { probes::hangs(stage, seen).await }
+        ),
+        observe(
+            run,
+            "long bodies to pass",
+            unhurried,
+            async |stage, seen| { probes::pressure(stage, seen).await }
+        ),
+        observe_first(
             run,
             "answers of the registry",
             unhurried,
@@ -201,12 +213,6 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         }),
         observe(
             run,
-            "long bodies to pass",
-            unhurried,
-            async |stage, seen| { probes::pressure(stage, seen).await }
-        ),
-        observe(
-            run,
             "calls to end with their clients",
             unhurried,
             async |stage, seen| { probes::cancel(stage, seen).await }
@@ -214,12 +220,6 @@ pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged>
         observe(run, "answers to faults", unhurried, async |stage, seen| {
             probes::faults(stage, seen).await
         }),
-        observe(
-            run,
-            "504 while a service hangs",
-            hurried,
-            async |stage, seen| { probes::hangs(stage, seen).await }
-        ),
     );
     let (named, carried, guarded, crowd) = (named?, carried?, guarded?, crowd?);
     let (streamed, pressed, cancelled) = (streamed?, pressed?, cancelled?);

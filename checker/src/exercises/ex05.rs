@@ -14,10 +14,10 @@ use super::{Judged, gaps, telling_output};
 use crate::contract::Contract;
 use crate::judge::{self, Check};
 use crate::observation::Observation;
-use crate::probe::{observe, observe_from};
+use crate::probe::{observe, observe_first};
+use crate::probing::Probing;
 use crate::report::Outcome;
-use crate::run::Run;
-use crate::stage::{Place, Setting, Stage};
+use crate::stage::{Place, Setting};
 
 /// For the ids of checks only: a chat has more than one route.
 const CONTRACT: Contract = Contract {
@@ -146,11 +146,10 @@ fn alive() -> Check {
     )
 }
 
-pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged> {
+pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     let setting = setting();
     // First of all: where a thread is blocked, everything else takes for ever.
-    let busy = observe_from(
-        Some(first),
+    let busy = observe_first(
         run,
         "/healthz while people talk",
         setting,

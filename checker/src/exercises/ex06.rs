@@ -15,10 +15,10 @@ use super::{Judged, ex05, gaps, telling_output};
 use crate::contract::Contract;
 use crate::judge::{self, Check};
 use crate::observation::Observation;
-use crate::probe::{HANG_LIMIT, observe, observe_from};
+use crate::probe::{HANG_LIMIT, observe, observe_first};
+use crate::probing::Probing;
 use crate::report::Outcome;
-use crate::run::Run;
-use crate::stage::{Place, Setting, Stage};
+use crate::stage::{Place, Setting};
 
 /// For the ids of checks only: a gateway has more than one route.
 const CONTRACT: Contract = Contract {
@@ -151,15 +151,14 @@ fn alive() -> Check {
     )
 }
 
-pub(super) async fn grade(run: &Run, first: Stage<'_>) -> anyhow::Result<Judged> {
+pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     let unhurried = setting();
     let hurried = Setting {
         upstream_timeout: HANG_LIMIT,
         ..unhurried
     };
     // First of all: where a thread is blocked, everything else takes for ever.
-    let busy = observe_from(
-        Some(first),
+    let busy = observe_first(
         run,
         "/healthz while levels come",
         unhurried,

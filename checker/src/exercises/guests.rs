@@ -1,5 +1,7 @@
 //! Clients of ours with WebSockets, for the exercises where people talk.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
@@ -167,15 +169,34 @@ pub(super) async fn visits(
     const AT_ONCE: usize = 25;
     let sockets = || stage.program.sockets().map(|n| n as u64);
     // As many at once as there will be, so that what is needed anyhow is there.
-    visit(stage, AT_ONCE, &target).await?;
+    let goodbye = Goodbye::default();
+    visit(stage, AT_ONCE, &target, &goodbye).await?;
     settle(stage, None).await;
     seen.figures.push(("sockets before", sockets()));
     for _ in 0..visits / AT_ONCE {
-        visit(stage, AT_ONCE, &target).await?;
+        visit(stage, AT_ONCE, &target, &goodbye).await?;
     }
     settle(stage, seen.figure("sockets before")).await;
     seen.figures.push(("sockets after", sockets()));
     Ok(())
+}
+
+/// How long those who say goodbye wait for an answer. Whoever gives none is another
+/// check's, and is not waited for forty times.
+#[derive(Clone, Default)]
+struct Goodbye(Arc<AtomicBool>);
+
+impl Goodbye {
+    fn patience(&self) -> Duration {
+        match self.0.load(Ordering::Relaxed) {
+            false => Duration::from_secs(1),
+            true => Duration::from_millis(20),
+        }
+    }
+
+    fn went_unanswered(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// So many clients at once; each leaves in a way of its own.
@@ -183,11 +204,13 @@ async fn visit(
     stage: &Stage<'_>,
     clients: usize,
     target: &impl Fn(usize) -> String,
+    goodbye: &Goodbye,
 ) -> Result<(), Trouble> {
     let mut visiting = JoinSet::new();
     for nth in 0..clients {
         let client = stage.client.clone();
         let target = target(nth);
+        let goodbye = goodbye.clone();
         visiting.spawn(async move {
             let Ok(mut socket) = client.open(&target).await else {
                 return;
@@ -199,8 +222,10 @@ async fn visit(
                     let ended = client
                         .journal()
                         .until(|_| socket.look(|heard| heard.end.is_some()).then_some(()));
-                    // Whoever does not answer is another check's.
-                    let _ = tokio::time::timeout(Duration::from_secs(1), ended).await;
+                    let answered = tokio::time::timeout(goodbye.patience(), ended).await;
+                    if answered.is_err() {
+                        goodbye.went_unanswered();
+                    }
                 }
                 1 => socket.hang_up(),
                 _ => socket.reset(),

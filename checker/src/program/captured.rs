@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
 
@@ -9,7 +10,7 @@ use tokio::sync::watch;
 const KEPT: usize = 64 * 1024;
 
 /// A program's standard output and error, in the order in which it wrote them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Captured {
     /// The words; where there are too many, head and tail, and between them a
     /// line that says how many bytes were left out. Not cleaned for a terminal.

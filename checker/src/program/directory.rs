@@ -4,10 +4,17 @@
 //! Whoever made one holds a lock on a file in it for as long as it lives. The
 //! kernel lets go of that lock however a process ends, so a directory that is
 //! not locked belongs to nobody, and the next checker removes it.
+//!
+//! ```text
+//! made, empty → the file → its lock → is it still there? → all else that is in it
+//! ```
+//!
+//! Up to the lock another checker may take it for one that belongs to nobody.
+//! Whoever makes it sees that, and makes another.
 
 use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
@@ -22,8 +29,8 @@ pub(super) const TEMPORARY: &str = "tmp";
 const PREFIX: &str = "checker-run-";
 /// The file that its owner has locked.
 const OWNER: &str = "owner";
-/// A directory without that file is being made, or its owner died meanwhile.
-const MADE_WITHIN: Duration = Duration::from_secs(60);
+/// How often one may be swept while it is made. Once is rare.
+const TRIES: usize = 8;
 
 /// A fresh directory, with a home and a place for temporary files. Dropped, it
 /// is removed.
@@ -36,19 +43,17 @@ pub(super) struct Directory {
 
 impl Directory {
     pub(super) fn make() -> Result<Self, StartError> {
-        let made = || {
-            let place = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
-            let owner = File::create(place.path().join(OWNER))?;
-            owner.lock()?;
-            fs::create_dir(place.path().join(HOME))?;
-            fs::create_dir(place.path().join(TEMPORARY))?;
-            Ok((place, owner))
-        };
-        let (place, owner): (TempDir, File) =
-            made().map_err(|error: std::io::Error| StartError::NoDirectory {
-                parent: std::env::temp_dir(),
-                why: error.kind(),
-            })?;
+        let mut made = made();
+        for _ in 1..TRIES {
+            match &made {
+                Err(error) if error.kind() == ErrorKind::NotFound => made = self::made(),
+                _ => break,
+            }
+        }
+        let (place, owner) = made.map_err(|error| StartError::NoDirectory {
+            parent: std::env::temp_dir(),
+            why: error.kind(),
+        })?;
         Ok(Self {
             place: place.keep(),
             _owner: owner,
@@ -58,6 +63,18 @@ impl Directory {
     pub(super) fn path(&self) -> &Path {
         &self.place
     }
+}
+
+/// One try. It is not found where a sweep has met it.
+fn made() -> io::Result<(TempDir, File)> {
+    let place = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
+    let file = place.path().join(OWNER);
+    let owner = File::create(&file)?;
+    owner.lock()?;
+    fs::metadata(&file)?;
+    fs::create_dir(place.path().join(HOME))?;
+    fs::create_dir(place.path().join(TEMPORARY))?;
+    Ok((place, owner))
 }
 
 impl Drop for Directory {
@@ -105,23 +122,36 @@ fn sweep_in(folder: &Path) {
     for entry in entries {
         let is_one = entry.file_name().to_string_lossy().starts_with(PREFIX)
             && entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if is_one && is_abandoned(&entry.path()) {
-            remove(&entry.path());
+        if is_one {
+            remove_abandoned(&entry.path());
         }
     }
 }
 
-fn is_abandoned(place: &Path) -> bool {
-    match File::open(place.join(OWNER)) {
-        Ok(owner) => owner.try_lock().is_ok(),
-        Err(_) => fs::metadata(place)
-            .and_then(|data| data.modified())
-            .is_ok_and(|made| {
-                SystemTime::now()
-                    .duration_since(made)
-                    .is_ok_and(|age| age > MADE_WITHIN)
-            }),
+/// Removes a directory, if it belongs to nobody.
+fn remove_abandoned(place: &Path) {
+    let owner = || File::open(place.join(OWNER));
+    let mut found = owner();
+    if found.as_ref().is_err_and(is_missing) {
+        // Its maker has not got further, or a removal has not. An empty one goes at
+        // once: a maker that lives will notice. In another one the file is the first
+        // thing that is made, so where it is missing still, it was there before.
+        match fs::remove_dir(place) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => found = owner(),
+            _ => return,
+        }
     }
+    match found {
+        // The lock is held until all is gone, so that nobody takes it meanwhile.
+        Ok(owner) if owner.try_lock().is_ok() => remove(place),
+        Err(error) if is_missing(&error) => remove(place),
+        // In use, or we cannot know.
+        Ok(_) | Err(_) => {}
+    }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::NotFound
 }
 
 #[cfg(test)]
@@ -143,14 +173,33 @@ mod tests {
         let held = left_by_nobody(folder.path(), "checker-run-def");
         let owner = File::open(held.join(OWNER)).unwrap();
         owner.lock().unwrap();
-        let fresh = folder.path().join("checker-run-fresh");
-        fs::create_dir(&fresh).unwrap();
+        let empty = folder.path().join("checker-run-empty");
+        fs::create_dir(&empty).unwrap();
+        let halfway = left_by_nobody(folder.path(), "checker-run-halfway");
+        fs::remove_file(halfway.join(OWNER)).unwrap();
         sweep_in(folder.path());
-        let left = [&abandoned, &another, &held, &fresh].map(|place| place.exists());
-        assert_eq!(left, [false, true, true, true]);
+        let left = [&abandoned, &another, &held, &empty, &halfway].map(|place| place.exists());
+        assert_eq!(left, [false, true, true, false, false]);
         drop(owner);
         sweep_in(folder.path());
         assert!(!held.exists());
+    }
+
+    #[test]
+    fn a_sweep_takes_nothing_from_who_makes_one_meanwhile() {
+        let made = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !made.load(std::sync::atomic::Ordering::Relaxed) {
+                    sweep();
+                }
+            });
+            for _ in 0..200 {
+                let directory = Directory::make().unwrap();
+                assert!(directory.path().join(TEMPORARY).is_dir());
+            }
+            made.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
 
     #[test]

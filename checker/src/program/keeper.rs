@@ -42,11 +42,14 @@ mod unix {
     use std::time::{Duration, Instant};
 
     #[cfg(not(target_os = "linux"))]
-    use nix::sys::signal::killpg;
-    use nix::sys::signal::{Signal, kill};
-    use nix::unistd::{Pid, dup2_stderr, dup2_stdout};
+    use nix::sys::signal::{Signal, kill, killpg};
+    #[cfg(not(target_os = "linux"))]
+    use nix::unistd::Pid;
+    use nix::unistd::{dup2_stderr, dup2_stdout};
 
     use crate::program::lifeline::{self, Order, Report, Start};
+    #[cfg(target_os = "linux")]
+    use crate::program::tree::{self, Stat};
     use crate::program::{Exit, directory, system};
 
     /// How long a program may take to end once it has been asked to.
@@ -152,6 +155,9 @@ mod unix {
 
     struct Watch {
         learner: u32,
+        /// The learner's process, told apart from a later one of its number.
+        #[cfg(target_os = "linux")]
+        listed: Option<Stat>,
         events: Receiver<Event>,
         /// How and when the learner's process itself ended.
         ended: Option<(Exit, Instant)>,
@@ -163,12 +169,17 @@ mod unix {
 
     impl Watch {
         fn new(learner: Child, orders: BufReader<UnixStream>) -> io::Result<Self> {
+            // Before anybody reaps it.
+            #[cfg(target_os = "linux")]
+            let listed = Stat::read(&format!("/proc/{}/stat", learner.id()));
             let (tell, events) = mpsc::channel();
             let told = tell.clone();
             thread::Builder::new().spawn(move || reap(&tell))?;
             thread::Builder::new().spawn(move || listen(orders, &told))?;
             Ok(Self {
                 learner: learner.id(),
+                #[cfg(target_os = "linux")]
+                listed,
                 events,
                 ended: None,
                 stopped: false,
@@ -208,9 +219,7 @@ mod unix {
             }
             if self.ended.is_none() {
                 // Only itself: what it started is its own to end.
-                if let Ok(learner) = i32::try_from(self.learner) {
-                    let _ = kill(Pid::from_raw(learner), Signal::SIGTERM);
-                }
+                self.terminate();
                 let until = Instant::now() + POLITE;
                 self.wait(Some(until), |watch| watch.ended.is_some() || watch.closed);
             }
@@ -263,8 +272,14 @@ mod unix {
             self.childless
         }
 
+        fn terminate(&self) {
+            if let Some(learner) = &self.listed {
+                tree::terminate(learner);
+            }
+        }
+
         fn names(&self) -> Vec<String> {
-            crate::program::tree::below(std::process::id())
+            tree::below(std::process::id())
                 .into_iter()
                 .filter(|process| process.is_alive())
                 .map(|process| process.name)
@@ -273,7 +288,7 @@ mod unix {
 
         fn kill(&self) {
             let us = std::process::id();
-            crate::program::tree::end(|| crate::program::tree::below(us));
+            tree::end(|| tree::below(us));
         }
     }
 
@@ -281,6 +296,12 @@ mod unix {
     impl Watch {
         fn is_gone(&self) -> bool {
             self.childless && !self.signal(None)
+        }
+
+        fn terminate(&self) {
+            if let Ok(learner) = i32::try_from(self.learner) {
+                let _ = kill(Pid::from_raw(learner), Signal::SIGTERM);
+            }
         }
 
         fn names(&self) -> Vec<String> {

@@ -30,9 +30,13 @@ pub struct Figures {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use elsewhere::{activity, event_loop, figures, holder, listens_on, sockets};
+pub(super) use elsewhere::{
+    activity, event_loop, figures, holder, listens_itself_at, listens_on, sockets,
+};
 #[cfg(target_os = "linux")]
-pub(super) use linux::{activity, event_loop, figures, holder, listens_on, sockets};
+pub(super) use linux::{
+    activity, event_loop, figures, holder, listens_itself_at, listens_on, sockets,
+};
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -43,6 +47,7 @@ mod linux {
     use std::path::PathBuf;
 
     use super::{Activity, Duration, Figures, SocketAddr};
+    use crate::program::covers;
     use crate::program::tree::{Stat, below};
 
     /// The state of a listening socket in `/proc/net/tcp`.
@@ -53,6 +58,10 @@ mod linux {
         let mut processes = below(root);
         processes.retain(Stat::is_alive);
         (!processes.is_empty()).then_some(processes)
+    }
+
+    fn pids(root: u32) -> Option<Vec<u32>> {
+        Some(living(root)?.iter().map(|process| process.pid).collect())
     }
 
     pub(in crate::program) fn activity(root: u32) -> Option<Activity> {
@@ -86,7 +95,7 @@ mod linux {
     }
 
     pub(in crate::program) fn event_loop(root: u32) -> Option<bool> {
-        let held = descriptors(&living(root)?)?;
+        let held = descriptors(&pids(root)?)?;
         Some(held.iter().any(|target| {
             matches!(
                 target.to_str(),
@@ -96,7 +105,7 @@ mod linux {
     }
 
     pub(in crate::program) fn sockets(root: u32) -> Option<usize> {
-        let held = descriptors(&living(root)?)?;
+        let held = descriptors(&pids(root)?)?;
         let is_socket = |target: &&PathBuf| {
             target
                 .to_str()
@@ -126,10 +135,34 @@ mod linux {
     }
 
     pub(in crate::program) fn listens_on(root: u32) -> Option<Vec<SocketAddr>> {
-        let processes = living(root)?;
-        let held: HashSet<PathBuf> = descriptors(&processes)?.into_iter().collect();
+        listening(&pids(root)?)
+    }
+
+    /// Whether this very process listens there. Where that is so it is told at little
+    /// cost: a row of the table at a time, for the system looks through all of a large
+    /// table to fill what is asked of it, and no table after the first.
+    pub(in crate::program) fn listens_itself_at(pid: u32, wanted: SocketAddr) -> bool {
+        const ROW: usize = 150;
+        let Ok(table) = File::open(format!("/proc/{pid}/net/tcp")) else {
+            return false;
+        };
+        let rows = BufReader::with_capacity(ROW, table).lines().skip(1);
+        let listener = rows
+            .map_while(Result::ok)
+            .map_while(|row| socket(&row))
+            .take_while(|(state, ..)| state == LISTEN)
+            .find(|(_, place, _)| address(place).is_some_and(|at| covers(at, wanted)));
+        let Some((.., inode)) = listener else {
+            return false;
+        };
+        let its = PathBuf::from(format!("socket:[{inode}]"));
+        descriptors(&[pid]).is_some_and(|held| held.contains(&its))
+    }
+
+    fn listening(processes: &[u32]) -> Option<Vec<SocketAddr>> {
+        let held: HashSet<PathBuf> = descriptors(processes)?.into_iter().collect();
         // The first one's network is that of all, unless they go to lengths.
-        let net = format!("/proc/{}/net", processes[0].pid);
+        let net = format!("/proc/{}/net", processes.first()?);
         let mut places = Vec::new();
         for table in ["tcp", "tcp6"] {
             let Ok(file) = File::open(format!("{net}/{table}")) else {
@@ -153,10 +186,10 @@ mod linux {
 
     /// What the descriptors of all the processes stand for. `None` where we may
     /// not look into a single process.
-    fn descriptors(processes: &[Stat]) -> Option<Vec<PathBuf>> {
+    fn descriptors(processes: &[u32]) -> Option<Vec<PathBuf>> {
         let mut readable = processes
             .iter()
-            .filter_map(|process| fs::read_dir(format!("/proc/{}/fd", process.pid)).ok())
+            .filter_map(|pid| fs::read_dir(format!("/proc/{pid}/fd")).ok())
             .peekable();
         readable.peek()?;
         let links = readable.flatten().flatten();
@@ -281,6 +314,10 @@ mod elsewhere {
     }
 
     /// Where the learner's process itself listens.
+    pub(in crate::program) fn listens_itself_at(_pid: u32, _wanted: SocketAddr) -> bool {
+        false
+    }
+
     pub(in crate::program) fn listens_on(root: u32) -> Option<Vec<SocketAddr>> {
         use listeners::SocketState;
 

@@ -10,7 +10,7 @@ use std::process::{Command, ExitStatus};
 
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
-use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::unistd::{Pid, getpid, setsid};
 
 use super::Limits;
@@ -52,6 +52,8 @@ fn before_exec(keeper: Pid, limits: Limits) -> io::Result<()> {
         // (SIGKILL, SIGSTOP) is at its default already.
         let _ = unsafe { signal(number, SigHandler::SigDfl) };
     }
+    // A program inherits what its parents have blocked, and would not be ended by it.
+    SigSet::empty().thread_set_mask()?;
     for (resource, wanted) in [
         (Resource::RLIMIT_CORE, 0),
         (Resource::RLIMIT_DATA, limits.memory),

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
 /// More passes than any tree needs that does not outgrow us.
 const PASSES: usize = 64;
@@ -19,6 +19,9 @@ pub(super) struct Stat {
     pub(super) session: u32,
     /// How often it had to wait for a page to come from a disk.
     pub(super) page_ins: u64,
+    /// When it began, in the kernel's ticks. Numbers are given out again; a number
+    /// and this are not.
+    began: u64,
 }
 
 impl Stat {
@@ -40,7 +43,13 @@ impl Stat {
             session: fields.nth(1)?.parse().ok()?,
             // Fields 6 and 12 of the line; what was taken are 3, 4 and 6.
             page_ins: fields.nth(5)?.parse().ok()?,
+            began: fields.nth(9)?.parse().ok()?, // field 22
         })
+    }
+
+    /// The process of this number is still this one.
+    fn is_the_same(&self) -> bool {
+        Self::read(&format!("/proc/{}/stat", self.pid)).is_some_and(|now| now.began == self.began)
     }
 
     /// It has not ended yet.
@@ -113,7 +122,7 @@ pub(super) fn end(list: impl Fn() -> Vec<Stat>) {
         let known = stopped.len();
         for process in &listed {
             if stopped.insert(process.pid) {
-                send(process.pid, Signal::SIGSTOP);
+                send(process, Signal::STOP);
             }
         }
         if stopped.len() == known {
@@ -121,15 +130,33 @@ pub(super) fn end(list: impl Fn() -> Vec<Stat>) {
         }
     }
     for process in &listed {
-        send(process.pid, Signal::SIGKILL);
+        send(process, Signal::KILL);
     }
 }
 
-/// Sends a signal to a process, if it is still there.
-pub(super) fn send(pid: u32, signal: Signal) {
-    if let Ok(pid @ 2..) = i32::try_from(pid) {
-        let _ = kill(Pid::from_raw(pid), signal);
-    }
+/// Asks a process to end.
+pub(super) fn terminate(process: &Stat) {
+    send(process, Signal::TERM);
+}
+
+/// Sends a signal to a process, if it is still the one that was listed.
+fn send(process: &Stat, signal: Signal) {
+    let Some(pid) = number(process.pid) else {
+        return;
+    };
+    let _ = match pidfd_open(pid, PidfdFlags::empty()) {
+        // What is held cannot change any more, so one look is enough.
+        Ok(held) if process.is_the_same() => pidfd_send_signal(held, signal),
+        Ok(_) | Err(Errno::SRCH) => Ok(()),
+        // An older kernel, or no descriptor left.
+        Err(_) => kill_process(pid, signal),
+    };
+}
+
+/// A number that no signal to it reaches more than one process, or the first.
+fn number(pid: u32) -> Option<Pid> {
+    let pid = i32::try_from(pid).ok().filter(|pid| *pid > 1)?;
+    Pid::from_raw(pid)
 }
 
 #[cfg(test)]
@@ -147,12 +174,12 @@ mod tests {
         }
 
         #[test]
-        fn a_name_may_be_anything(name in r"\PC*", pid in 1_u32.., parent: u32, page_ins: u64) {
-            let line = format!("{pid} ({name}) S {parent} 7 8 0 -1 0 1 2 {page_ins} 0 0 0");
+        fn a_name_may_be_anything(name in r"\PC*", pid in 1_u32.., parent: u32, page_ins: u64, began: u64) {
+            let line = format!("{pid} ({name}) S {parent} 7 8 0 -1 0 1 2 {page_ins} 0 0 0 0 0 20 0 1 0 {began} 0");
             let stat = Stat::parse(&line).expect("it is whole");
             proptest::prop_assert_eq!(
-                (stat.pid, stat.name, stat.parent, stat.session, stat.page_ins),
-                (pid, name, parent, 8, page_ins)
+                (stat.pid, stat.name, stat.parent, stat.session, stat.page_ins, stat.began),
+                (pid, name, parent, 8, page_ins, began)
             );
         }
     }
@@ -170,11 +197,26 @@ mod tests {
         let numbers = |found: Vec<Stat>| found.iter().map(|stat| stat.pid).collect::<Vec<_>>();
         let by_parents = numbers(by_parents(shell.id()));
         let by_children = by_children(shell.id()).map(numbers);
-        for pid in by_parents.iter().chain(&[shell.id()]) {
-            send(*pid, Signal::SIGKILL);
-        }
+        end(|| below(shell.id()));
+        shell.kill().unwrap();
         shell.wait().unwrap();
         assert_eq!(by_parents.len(), 2);
         assert!(by_children.is_none_or(|found| found == by_parents));
+    }
+
+    #[test]
+    fn a_signal_reaches_the_process_that_was_listed_and_no_later_one_of_its_number() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let listed = Stat::read(&format!("/proc/{}/stat", child.id())).unwrap();
+        let earlier = Stat {
+            began: listed.began - 1,
+            name: listed.name.clone(),
+            ..listed
+        };
+        send(&earlier, Signal::KILL);
+        assert!(child.try_wait().unwrap().is_none());
+        let now = Stat::read(&format!("/proc/{}/stat", child.id())).unwrap();
+        send(&now, Signal::KILL);
+        assert!(!child.wait().unwrap().success());
     }
 }

@@ -9,6 +9,7 @@ use super::Sheet;
 use super::glyphs::Glyphs;
 use super::prose;
 use super::style::PLAIN;
+use crate::call::Call;
 
 /// A column of the grid, counted from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +25,8 @@ impl Column {
 /// Rows of cells, none of them wider than the sheet.
 pub(super) struct Canvas {
     pub(super) glyphs: &'static Glyphs,
+    /// How commands are spelt in what is wrapped.
+    pub(super) call: Call,
     width: usize,
     rows: Vec<Row>,
 }
@@ -54,6 +57,7 @@ impl Canvas {
     pub(super) fn new(sheet: &Sheet) -> Self {
         Self {
             glyphs: Glyphs::choose(sheet.unicode),
+            call: sheet.call,
             width: sheet.columns(),
             rows: vec![],
         }
@@ -138,7 +142,8 @@ impl Canvas {
 
     /// Writes wrapped text from column `at` on, the first line on the newest row.
     pub(super) fn put_wrapped(&mut self, at: Column, text: &str, style: Style) {
-        let lines = prose::wrap(text, self.width.saturating_sub(at.0));
+        let text = self.call.spell(text);
+        let lines = prose::wrap(&text, self.width.saturating_sub(at.0));
         for (i, line) in lines.iter().enumerate() {
             if i > 0 {
                 self.line();

@@ -1,17 +1,51 @@
 //! A hint: which one it is, what it says, and how to get at the next.
 
 use crate::diagnosis::Diagnosis;
-use crate::hint::Shown;
+use crate::hint::{Answer, Passed, Shown};
 
 use super::Sheet;
 use super::canvas::{Canvas, Column};
 use super::clean::clean;
-use super::style::{PLAIN, QUIET, STRONG};
+use super::prose::width;
+use super::style::{CALL, PLAIN, QUIET, STRONG};
 
 const MARGIN: Column = Column(2);
 
-/// The hint on a sheet.
-pub fn hint(shown: &Shown<'_>, sheet: &Sheet) -> String {
+/// The hint on a sheet; or that none is needed, and what to do instead.
+pub fn hint(answer: &Answer<'_>, sheet: &Sheet) -> String {
+    match answer {
+        Answer::Hint(shown) => level(shown, sheet),
+        Answer::Passed(passed) => instead(passed, sheet),
+    }
+}
+
+fn instead(passed: &Passed<'_>, sheet: &Sheet) -> String {
+    let mut canvas = Canvas::new(sheet);
+    canvas.line();
+    let head = format!(
+        "{} · {} has passed: there is nothing left to hint at.",
+        passed.exercise.id, passed.exercise.title
+    );
+    let head = canvas.glyphs.text(&head);
+    canvas.put_wrapped(Column(0), &head, STRONG);
+    canvas.paragraph();
+    let rows: Vec<_> = passed
+        .instead
+        .iter()
+        .map(|(command, what)| (sheet.call.spell(command), what))
+        .collect();
+    let widest = rows.iter().map(|(command, _)| width(command)).max();
+    let beside = MARGIN.right(widest.unwrap_or(0) + 2);
+    for (command, what) in &rows {
+        canvas.line();
+        canvas.put(MARGIN, command, CALL);
+        let what = canvas.glyphs.text(what);
+        canvas.put_wrapped(beside, &what, PLAIN);
+    }
+    canvas.flush()
+}
+
+fn level(shown: &Shown<'_>, sheet: &Sheet) -> String {
     let mut canvas = Canvas::new(sheet);
     canvas.line();
     let head = format!(

@@ -1,12 +1,10 @@
 //! A report as a person reads it: the verdict and the mistake's name, the
 //! checks, the timeline, what was expected and seen, and one next step.
 
-use std::time::Duration;
-
 use anstyle::Style;
 
 use crate::diagnosis::Diagnosis;
-use crate::report::{Finding, Outcome, Report, Verdict, words};
+use crate::report::{Finding, Outcome, Report, Verdict, milliseconds, words};
 
 use super::Sheet;
 use super::canvas::{Canvas, Column};
@@ -89,14 +87,15 @@ fn checks(canvas: &mut Canvas, report: &Report, plain: bool) {
         (true, Outcome::Inconclusive) => "undecided:",
         (true, Outcome::NotReached) => "not reached:",
     };
-    let marks = report
-        .findings
-        .iter()
-        .map(|f| width(mark(canvas, f.outcome)));
+    // Before what the compiler says stands no more than has to: the last line
+    // counts what was not reached.
+    let is_told = |f: &&Finding| !report.does_not_compile() || f.outcome != Outcome::NotReached;
+    let shown: Vec<_> = report.findings.iter().filter(is_told).collect();
+    let marks = shown.iter().map(|f| width(mark(canvas, f.outcome)));
     let check_at = Column(MARGIN + marks.max().unwrap_or(1) + 1);
-    let widest = report.findings.iter().map(|f| width(&f.check)).max();
+    let widest = shown.iter().map(|f| width(&f.check)).max();
     let title_at = check_at.right(widest.unwrap_or(0) + 2);
-    for finding in &report.findings {
+    for finding in shown {
         canvas.line();
         let style = match finding.outcome {
             Outcome::Kept => GOOD,
@@ -223,7 +222,7 @@ fn footer(canvas: &mut Canvas, report: &Report, sheet: &Sheet) {
             .filter(|f| f.outcome == outcome)
             .count()
     };
-    let millis = |ms: f64| words(Duration::from_secs_f64(ms.max(0.0) / 1e3));
+    let millis = |ms: f64| words(milliseconds(ms));
     let mut facts: Vec<String> = [
         (Outcome::Kept, "kept"),
         (Outcome::Broken, "broken"),
@@ -308,6 +307,24 @@ mod tests {
         let text = at(&samples::not_compiling(), 80, true, false);
         assert_eq!(text.matches("error[E0308]").count(), 1, "{text}");
         assert!(text.contains("  --> src/main.rs:3:5\n"), "{text}");
+    }
+
+    #[test]
+    fn before_a_compile_error_stands_nothing_that_was_not_reached() {
+        let mut report = samples::not_compiling();
+        let unreached = Finding {
+            check: "ex02/overlap".to_owned(),
+            outcome: Outcome::NotReached,
+            diagnosis: None,
+            observed: "ex02/ready comes first".to_owned(),
+            ..report.findings[0].clone()
+        };
+        report.findings.extend([unreached.clone(), unreached]);
+        for plain in [false, true] {
+            let text = at(&report, 80, true, plain);
+            assert!(!text.contains("ex02/overlap"), "{text}");
+            assert!(text.contains("1 broken · 2 not reached"), "{text}");
+        }
     }
 
     #[test]

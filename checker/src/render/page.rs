@@ -32,7 +32,7 @@ pub fn page(markdown: &str, sheet: &Sheet) -> String {
             Event::Code(text) => {
                 // The marks stay: colour is not the only sign.
                 let text = canvas.glyphs.text(&format!("`{text}`"));
-                words.push_in(CODE, &text);
+                words.push_in(CODE, &canvas.call.spell(&text));
             }
             Event::SoftBreak | Event::HardBreak => words.push(" "),
             Event::Start(Tag::Strong | Tag::Emphasis) => words.style = STRONG,
@@ -168,6 +168,7 @@ mod tests {
         unicode: true,
         timings: false,
         links: false,
+        call: crate::call::Call::Checker,
     };
 
     fn strip(text: &str) -> String {
@@ -182,6 +183,7 @@ mod tests {
             unicode: false,
             timings: false,
             links: false,
+            call: crate::call::Call::Checker,
         };
         let markdown = Diagnosis::CreatedNotStarted.page();
         insta::assert_snapshot!(format!(

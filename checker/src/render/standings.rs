@@ -63,8 +63,7 @@ mod tests {
                     width,
                     unicode,
                     plain,
-                    timings: false,
-                    links: false,
+                    ..Sheet::default()
                 };
                 let drawn = anstream::adapter::strip_str(&draw(&sheet)).to_string();
                 let is_narrow = |line: &str| prose::width(line) <= width;

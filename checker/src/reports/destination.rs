@@ -183,4 +183,14 @@ mod tests {
         let refused = to.check().expect_err("no folder").to_string();
         assert!(refused.contains("there is no folder"), "{refused}");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_file_is_a_report_of_ours_or_not(text: String, json in r#"[{}\[\]:,"a-z0-9 ]{0,60}"#) {
+            for form in [Form::Json, Form::Gradescope, Form::Junit, Form::Html, Form::Markdown] {
+                is_report(&text, form);
+                is_report(&json, form);
+            }
+        }
+    }
 }

@@ -1,13 +1,11 @@
 //! One HTML page that needs nothing else: no network, no other file, and no
 //! JavaScript but for zooming. Whatever a program said is text, never markup.
 
-use std::time::Duration;
-
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::diagnosis::Diagnosis;
 use crate::render::{sentences, svg};
-use crate::report::{Finding, Outcome, Report, Timeline, Verdict, words};
+use crate::report::{Finding, Outcome, Report, Timeline, Verdict, milliseconds, words};
 
 use super::{counts, harmless, outcome, subject};
 
@@ -158,7 +156,7 @@ fn heading(level: u8, text: &str) -> Markup {
 }
 
 fn millis(ms: f64) -> String {
-    words(Duration::from_secs_f64(ms.max(0.0) / 1e3))
+    words(milliseconds(ms))
 }
 
 fn next_step(finding: &Finding) -> Markup {

@@ -1,11 +1,12 @@
 //! The page that GitHub shows beside a workflow's run.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::remedy;
 use crate::report::Report;
 
 use super::Form;
@@ -18,7 +19,8 @@ const VARIABLE: &str = "GITHUB_STEP_SUMMARY";
 pub fn step_summary(reports: &[Report]) -> Option<String> {
     let file = std::env::var_os(VARIABLE).filter(|file| !file.is_empty())?;
     let warning = append(Path::new(&file), reports).err()?;
-    Some(format!("{VARIABLE} gets no summary: {warning:#}"))
+    let why = remedy::told(&warning);
+    Some(format!("{VARIABLE} gets no summary: {why}"))
 }
 
 fn append(file: &Path, reports: &[Report]) -> anyhow::Result<()> {
@@ -27,8 +29,18 @@ fn append(file: &Path, reports: &[Report]) -> anyhow::Result<()> {
         .append(true)
         .create(true)
         .open(file)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|file| whole(file, text.as_bytes()))
         .with_context(|| format!("{} cannot be written to", file.display()))
+}
+
+/// Adds all of it, or nothing: half a report would spoil what others add.
+fn whole(mut file: File, text: &[u8]) -> io::Result<()> {
+    let before = file.metadata()?.len();
+    let written = file.write_all(text);
+    if written.is_err() {
+        let _ = file.set_len(before);
+    }
+    written
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use crate::report::Verdict;
 use crate::workshop::Exercise;
 
+use super::Task;
+
 const KEYS: &str = "h hint · r rerun · n next · l list · ? help · q quit";
 
 /// How many changes are shown.
@@ -15,8 +17,8 @@ pub(super) struct Footer<'a> {
     pub(super) waiting: Option<&'a str>,
     /// To be said once.
     pub(super) notice: Option<&'a str>,
-    /// The exercise that is watched.
-    pub(super) exercise: Option<&'a Exercise>,
+    /// What is watched.
+    pub(super) task: Option<Task<'a>>,
     /// What the last run came to.
     pub(super) verdict: Option<Verdict>,
     /// The next exercise that has not passed.
@@ -48,19 +50,24 @@ impl Footer<'_> {
         if let Some(said) = self.waiting.or(self.notice) {
             return bold(said);
         }
-        let (Some(exercise), Some(verdict)) = (self.exercise, self.verdict) else {
+        let (Some(task), Some(verdict)) = (self.task, self.verdict) else {
             return String::new();
         };
         match (verdict, self.next) {
             (Verdict::Pass, Some(next)) => bold(&format!(
                 "{} passed. n goes on to {} · {}",
-                exercise.id, next.id, next.title
+                task.name(),
+                next.id,
+                next.title
             )),
             (Verdict::Pass, None) => bold(&format!(
                 "{} passed, and so has every other exercise.",
-                exercise.id
+                task.name()
             )),
-            _ => format!("waiting for a save in exercises/{}", exercise.folder_name()),
+            _ => format!(
+                "waiting for a save in exercises/{}",
+                task.exercise.folder_name()
+            ),
         }
     }
 }
@@ -78,7 +85,7 @@ mod tests {
         let over = Footer {
             waiting: None,
             notice: None,
-            exercise: workshop.exercises.first(),
+            task: workshop.exercises.first().map(Task::of),
             verdict: Some(Verdict::Pass),
             next: workshop.exercises.get(1),
             changes: Some(&changes),

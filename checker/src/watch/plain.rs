@@ -8,9 +8,8 @@ use anyhow::Context as _;
 use crate::interrupt;
 use crate::render;
 use crate::report::{Report, Verdict};
-use crate::workshop::Exercise;
 
-use super::{Event, Look, Order, Show, changes};
+use super::{Event, Look, Order, Show, Task, changes};
 
 #[derive(Debug)]
 pub(super) struct Plain {
@@ -37,11 +36,11 @@ impl Plain {
 }
 
 impl<'a> Show<'a> for Plain {
-    fn begins(&mut self, exercise: &'a Exercise) -> anyhow::Result<()> {
+    fn begins(&mut self, task: Task<'a>) -> anyhow::Result<()> {
         if self.latest.is_none() {
             self.say(&format!(
                 "watching {}; every save is graded, Ctrl-C ends it\n",
-                exercise.id
+                task.name()
             ))?;
         }
         Ok(())
@@ -55,7 +54,8 @@ impl<'a> Show<'a> for Plain {
             }
         }
         if report.verdict() == Verdict::Pass {
-            text += "  `checker list` says what is left.\n";
+            let left = "  `checker list` says what is left.\n";
+            text += &self.look.sheet.call.spell(left);
         }
         self.say(&text)?;
         if let Some(notice) = notice {

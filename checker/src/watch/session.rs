@@ -4,19 +4,18 @@ use std::io::Write as _;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::diagnosis::Diagnosis;
-use crate::hint::{self, Wanted};
+use crate::hint::{self, Answer, Wanted};
 use crate::interrupt;
 use crate::records::Records;
 use crate::render::{self, Sheet};
-use crate::report::{Outcome, Report, Verdict};
+use crate::report::{Report, Verdict};
 use crate::standing;
 use crate::workshop::{Exercise, Workshop};
 
 use super::footer::Footer;
 use super::frame::Frame;
 use super::screen::Screen;
-use super::{Event, Look, Order, Show, changes};
+use super::{Event, Look, Order, Show, Task, changes};
 
 const HELP: &str = "\
 checker watch
@@ -50,7 +49,7 @@ pub(super) struct Session<'a> {
     workshop: &'a Workshop,
     look: Look,
     screen: Screen,
-    exercise: Option<&'a Exercise>,
+    task: Option<Task<'a>>,
     latest: Option<Report>,
     /// What changed with the latest run; `None` where it was the first.
     changes: Option<Vec<String>>,
@@ -72,7 +71,7 @@ impl<'a> Session<'a> {
             workshop,
             look,
             screen: Screen::take()?,
-            exercise: None,
+            task: None,
             latest: None,
             changes: None,
             view: View::Verdict,
@@ -103,12 +102,6 @@ impl<'a> Session<'a> {
         let (width, height) = self.screen.size();
         let text = match &self.view {
             View::Verdict => match &self.latest {
-                Some(report) if self.does_not_compile() => {
-                    // What was not reached would only stand before the error.
-                    let mut short = report.clone();
-                    short.findings.retain(|f| f.outcome != Outcome::NotReached);
-                    render::human(&short, &sheet)
-                }
                 Some(report) => render::human(report, &sheet),
                 None => self.opening(),
             },
@@ -154,13 +147,12 @@ impl<'a> Session<'a> {
     }
 
     fn does_not_compile(&self) -> bool {
-        let leading = self.latest.as_ref().and_then(Report::leading);
-        leading.and_then(|finding| finding.diagnosis) == Some(Diagnosis::NotCompiling)
+        self.latest.as_ref().is_some_and(Report::does_not_compile)
     }
 
     fn opening(&self) -> String {
-        self.exercise.map_or(String::new(), |exercise| {
-            format!("{} · {}\n", exercise.id, exercise.title)
+        self.task.map_or(String::new(), |task| {
+            format!("{} · {}\n", task.name(), task.exercise.title)
         })
     }
 
@@ -170,7 +162,7 @@ impl<'a> Session<'a> {
         Footer {
             waiting: self.running.then_some(self.waiting.as_str()),
             notice: self.notice.as_deref(),
-            exercise: self.exercise,
+            task: self.task,
             verdict,
             next: is_over.then(|| self.next()).flatten(),
             changes: match self.view {
@@ -184,7 +176,7 @@ impl<'a> Session<'a> {
     fn next(&self) -> Option<&'a Exercise> {
         let records = Records::of(&self.workshop.root).read().records;
         let standings = standing::all(self.workshop, &records);
-        standing::next(&standings, &self.exercise?.id).map(|standing| standing.exercise)
+        standing::next(&standings, &self.task?.exercise.id).map(|standing| standing.exercise)
     }
 
     fn key(&mut self, key: KeyEvent) -> anyhow::Result<Order<'a>> {
@@ -242,7 +234,7 @@ impl<'a> Session<'a> {
     }
 
     fn hint(&mut self, more: bool) {
-        let Some(exercise) = self.exercise else {
+        let Some(task) = self.task else {
             return;
         };
         if !more && matches!(self.view, View::Hint(_)) {
@@ -250,16 +242,34 @@ impl<'a> Session<'a> {
         }
         let sheet = self.sheet();
         let wanted = Wanted { level: None, more };
-        let given = hint::give(self.workshop, exercise, wanted, |shown| {
-            let mut shown = shown.clone();
-            if shown.next.is_some() {
-                shown.next = Some("The next one comes after one more attempt, or with m.".into());
+        let given = hint::give(self.workshop, task.exercise, wanted, |mut answer| {
+            // Here there are keys for all that.
+            match &mut answer {
+                Answer::Hint(shown) if shown.next.is_some() => {
+                    let next = "The next one comes after one more attempt, or with m.";
+                    shown.next = Some(next.to_owned());
+                }
+                Answer::Hint(_) => {}
+                Answer::Passed(passed) => {
+                    let next = passed
+                        .next
+                        .map(|next| ("n", format!("goes on to {}", next.title)));
+                    let more = ("m", "the hints all the same".to_owned());
+                    let keys = next.into_iter().chain([more]);
+                    passed.instead = keys.map(|(key, what)| (key.to_owned(), what)).collect();
+                }
             }
-            render::hint(&shown, &sheet)
+            render::hint(&answer, &sheet)
         });
         match given {
             Ok((text, notice)) => {
-                self.notice = notice;
+                let of_another = task.bonus.then(|| {
+                    format!(
+                        "The bonus has no hints of its own; these are for {}.",
+                        task.exercise.id
+                    )
+                });
+                self.notice = notice.or(of_another);
                 self.show(View::Hint(text));
             }
             Err(error) => self.notice = Some(format!("{error:#}")),
@@ -276,12 +286,12 @@ impl<'a> Session<'a> {
             .as_ref()
             .is_some_and(|report| report.verdict() == Verdict::Pass);
         if passed || even_if_not_passed {
-            return Order::Go(next);
+            return Order::Go(Task::of(next));
         }
         self.wants_to_skip = true;
-        let id = self.exercise.map_or("it", |exercise| exercise.id.as_str());
+        let name = self.task.map_or_else(|| "it".to_owned(), Task::name);
         self.notice = Some(format!(
-            "{id} has not passed yet. n once more goes on to {} all the same.",
+            "{name} has not passed yet. n once more goes on to {} all the same.",
             next.id
         ));
         Order::Nothing
@@ -289,16 +299,16 @@ impl<'a> Session<'a> {
 }
 
 impl<'a> Show<'a> for Session<'a> {
-    fn begins(&mut self, exercise: &'a Exercise) -> anyhow::Result<()> {
-        if self.exercise.is_none_or(|before| before.id != exercise.id) {
+    fn begins(&mut self, task: Task<'a>) -> anyhow::Result<()> {
+        if self.task != Some(task) {
             self.latest = None;
             self.changes = None;
             self.show(View::Verdict);
         }
-        self.exercise = Some(exercise);
+        self.task = Some(task);
         self.running = true;
         self.notice = None;
-        self.waiting = format!("building {} …", exercise.binary);
+        self.waiting = format!("building {} …", task.binary());
         self.draw()
     }
 

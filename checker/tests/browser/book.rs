@@ -28,6 +28,16 @@ const LOOKS: &str = "{type: 'rule', values: ['color-contrast', 'link-in-text-blo
 /// The most that a page may weigh, with all that it loads and an empty cache.
 const WEIGHT: u64 = 500_000;
 
+/// What lies beyond the right edge, and cannot be scrolled to. (mdBook's body hides
+/// what is too wide, so its width does not tell.)
+const CLIPPED: &str = "(() => { \
+    const scrolls = (x) => { for (let p = x.parentElement; p && p.closest('main'); p = p.parentElement) { \
+        if (/auto|scroll/.test(getComputedStyle(p).overflowX)) return true; } return false; }; \
+    return [...document.querySelectorAll('main *')].filter((x) => { \
+        const at = x.getBoundingClientRect(); \
+        return at.width > 0 && at.height > 0 && at.right > innerWidth + 1 && !scrolls(x); \
+    }).slice(0, 3).map((x) => x.outerHTML.slice(0, 120)); })()";
+
 /// The book, served, with the real checker behind its panels.
 struct Book {
     url: String,
@@ -103,6 +113,11 @@ impl Look {
         until(browser, &page, whole).await;
         page
     }
+}
+
+/// How many elements of a kind can be seen, as an expression.
+fn visible(selector: &str) -> String {
+    format!("[...document.querySelectorAll({selector:?})].filter((x) => x.offsetHeight > 0).length")
 }
 
 /// Waits until an expression is true in a page.
@@ -202,6 +217,7 @@ async fn every_page_is_sound_and_light() {
                 scheme: "dark",
                 scripts: true,
             },
+            Look { width: 320, ..WIDE },
         ];
         for look in looks {
             let what = format!("{name}, {} wide, {}", look.width, look.scheme);
@@ -211,6 +227,15 @@ async fn every_page_is_sound_and_light() {
             let wide = browser.evaluate(&page, wide).await;
             if wide[0].as_u64() > wide[1].as_u64() {
                 problems.push(format!("{what}: wider than the window, {wide}"));
+            }
+            let clipped = browser.evaluate(&page, CLIPPED).await;
+            if clipped != json!([]) {
+                problems.push(format!("{what}: out of the window, {clipped:#}"));
+            }
+            let described = "document.querySelector('meta[name=description]')?.content ?? ''";
+            let described = browser.evaluate(&page, described).await;
+            if described.as_str().unwrap_or_default().is_empty() {
+                problems.push(format!("{what}: nothing describes it to a search engine"));
             }
             let weight = "Math.round([...performance.getEntriesByType('navigation'), \
                           ...performance.getEntriesByType('resource')] \
@@ -225,7 +250,7 @@ async fn every_page_is_sound_and_light() {
                 }
                 heaviest = heaviest.max((weight, name.to_owned()));
             }
-            let rules = if look.scheme == "light" { ALL } else { LOOKS };
+            let rules = if look.width == WIDE.width { ALL } else { LOOKS };
             // Whatever is wrong with the page for printing is wrong with another.
             if name != "print.html" {
                 for violation in violations(&mut browser, &page, rules).await {
@@ -423,6 +448,27 @@ async fn every_piece_is_worked_by_keyboard() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_paper_all_is_unfolded_and_nothing_wants_a_hand() {
+    let Some(program) = browser() else {
+        return;
+    };
+    let book = book().await;
+    let mut browser = Browser::start(&program).await;
+    let b = &mut browser;
+    let page = WIDE.at(b, &format!("{}/pieces.html", book.url)).await;
+    let seen = "(() => { const seen = (what) => [...document.querySelectorAll(what)].map((x) => x.checkVisibility()); \
+                return ['.ws-piece', '.ws-fallback', 'main details > p'].map((what) => [...new Set(seen(what))]); })()";
+    let on_screen = b.evaluate(&page, seen).await;
+    assert_eq!(on_screen, json!([[true], [false], [false]]));
+    let paper = json!({"media": "print"});
+    b.call(Some(&page), "Emulation.setEmulatedMedia", paper)
+        .await;
+    let on_paper = b.evaluate(&page, seen).await;
+    assert_eq!(on_paper, json!([[false], [true], [true]]));
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_control_is_reached_by_tab_and_shows_its_focus() {
     let Some(program) = browser() else {
         return;
@@ -548,11 +594,6 @@ async fn without_scripts_all_of_it_is_there_to_read() {
     let page = look
         .at(&mut browser, &format!("{}/pieces.html", book.url))
         .await;
-    let visible = |selector: &str| {
-        format!(
-            "[...document.querySelectorAll({selector:?})].filter((x) => x.offsetHeight > 0).length"
-        )
-    };
     for (selector, count) in [
         ("workshop-predict summary", 3),
         ("workshop-timeline pre", 1),
@@ -602,38 +643,52 @@ async fn a_page_grades_the_readers_program_and_marks_the_contents() {
     assert_eq!(refusals, 1, "{:#?}", b.complaints());
 
     let url = format!("{}/ex02.html#token={}", book.url, book.token);
-    let page = WIDE.at(b, &url).await;
-    until(
-        b,
-        &page,
-        "document.querySelector('.ws-panel button') !== null",
-    )
-    .await;
-    assert_eq!(
-        b.evaluate(&page, "location.hash").await,
-        "",
-        "it is not copied along"
-    );
-    keys(b, &page, ".ws-panel button", "Run verify", &["Enter"]).await;
-    // Whatever the program in this checkout deserves.
-    let judged = format!("/^(✓ Pass|✗ Fail: [a-z-]+\\.|\\? Incon)/.test({said})");
-    until(b, &page, &judged).await;
-    until(
-        b,
-        &page,
-        "document.querySelector('.ws-panel .ws-player .ws-row') !== null",
-    )
-    .await;
-    let mark = "[...document.querySelectorAll('#mdbook-sidebar a')].filter((a) => \
-                /\\/ex02\\.html$/.test(a.href)).map((a) => a.textContent).join()";
-    until(
-        b,
-        &page,
-        &format!("/ex02.*\\((passed|not passed yet)\\)/.test({mark})"),
-    )
-    .await;
-    let violations = violations(b, &page, ALL).await;
-    assert!(violations.is_empty(), "{violations:#?}");
+    let narrow = Look {
+        width: 320,
+        scheme: "dark",
+        scripts: true,
+    };
+    let mut page = String::new();
+    for look in [WIDE, narrow] {
+        page = look.at(b, &url).await;
+        until(
+            b,
+            &page,
+            "document.querySelector('.ws-panel button') !== null",
+        )
+        .await;
+        assert_eq!(
+            b.evaluate(&page, "location.hash").await,
+            "",
+            "it is not copied along"
+        );
+        keys(b, &page, ".ws-panel button", "Run verify", &["Enter"]).await;
+        // Whatever the program in this checkout deserves.
+        let judged = format!("/^(✓ Pass|✗ Fail: [a-z-]+\\.|\\? Incon)/.test({said})");
+        until(b, &page, &judged).await;
+        until(
+            b,
+            &page,
+            "document.querySelector('.ws-panel .ws-player .ws-row') !== null",
+        )
+        .await;
+        let mark = "[...document.querySelectorAll('#mdbook-sidebar a')].filter((a) => \
+                    /\\/ex02\\.html$/.test(a.href)).map((a) => a.textContent).join()";
+        until(
+            b,
+            &page,
+            &format!("/ex02.*\\((passed|not passed yet)\\)/.test({mark})"),
+        )
+        .await;
+        assert_eq!(b.evaluate(&page, CLIPPED).await, json!([]));
+        let wrong = violations(b, &page, ALL).await;
+        assert!(wrong.is_empty(), "{} wide: {wrong:#?}", look.width);
+    }
+    let paper = json!({"media": "print"});
+    b.call(Some(&page), "Emulation.setEmulatedMedia", paper)
+        .await;
+    let there = b.evaluate(&page, &visible(".ws-panel")).await;
+    assert_eq!(there, 0, "a button is of no use on paper");
     assert_eq!(b.complaints().len(), refusals, "{:#?}", b.complaints());
     browser.end().await;
 }

@@ -10,7 +10,7 @@ use crate::client::{NoReply, Unanswered, Whole, YOU};
 use crate::diagnosis::Diagnosis;
 use crate::judge::{self, Fault};
 use crate::observation::{Carried, HealthSeen, Observation, Question, Rendezvous};
-use crate::report::{Gap, words};
+use crate::report::{Gap, counted, words};
 use crate::stage::Waited;
 
 /// A request of ours that got no answer at all.
@@ -599,7 +599,7 @@ pub(super) fn crowd(seen: &Observation) -> (Option<Fault>, Option<Fault>) {
     let calls = || {
         seen.exchanges
             .iter()
-            .filter(|x| x.service != YOU)
+            .filter(|x| x.service != YOU && x.arrived <= met.released)
             .map(|x| x.id)
     };
     let health = match seen.health {
@@ -681,8 +681,10 @@ pub(super) fn crowd_gap(seen: &Observation) -> Option<Gap> {
         exchange: first.id,
         label: match (outside, health) {
             (0, _) => "/healthz waited too".to_owned(),
-            (_, true) => format!("{outside} clients and /healthz waited outside"),
-            (_, false) => format!("{outside} clients waited outside"),
+            (_, true) => {
+                format!("{} and /healthz waited outside", counted(outside, "client"))
+            }
+            (_, false) => format!("{} waited outside", counted(outside, "client")),
         },
     })
 }

@@ -1,5 +1,6 @@
 //! What the proxy is asked. None of this judges.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Released;
-use crate::client::{Sending, Sent};
+use crate::client::{Sending, Sent, Unanswered, Whole};
 use crate::observation::{Carried, Observation, Question, Rendezvous, Silence};
 use crate::probe::{NO_LIMIT_AFTER, note_health};
 use crate::stage::{ANSWER_QUIET, QUIET, Stage, Trouble, Waited};
@@ -672,43 +673,57 @@ async fn transfer(
     if seen.silence.is_some() || seen.too_busy {
         return Ok(());
     }
+    /// However slowly they pass.
+    const LONGEST: Duration = Duration::from_secs(30);
     let (send, pieces) = mpsc::channel(1);
     let mut sent = Sent::new("POST", at.to_owned());
     sent.body = Sending::Pieces(pieces);
+    // Pieces that have passed us, in either direction.
+    let progress = Cell::new(0_u32);
     let sending = async {
         for _ in 0..bytes / PIECE {
             if send.send(piece.clone()).await.is_err() {
                 break;
             }
+            progress.update(|pieces| pieces + 1);
         }
         drop(send);
         std::future::pending::<()>().await;
     };
     let passing = async {
         tokio::select! {
-            got = passed(stage, sent) => got,
+            got = passed(stage, sent, &progress) => got,
             () = sending => None,
         }
     };
-    match stage.patiently(passing, ANSWER_QUIET).await? {
-        Waited::Done(back) => seen.passed.push((bytes as u64, back)),
-        Waited::GaveUp(after) => {
-            seen.silence = Some(Silence {
-                question: Question::Plain,
-                after,
-            });
+    tokio::pin!(passing);
+    let began = Instant::now();
+    loop {
+        let before = progress.get();
+        match stage.patiently(&mut passing, ANSWER_QUIET).await? {
+            Waited::Done(back) => seen.passed.push((bytes as u64, back)),
+            // The recording has no entry for a piece: it was not silent at all.
+            Waited::GaveUp(_) if progress.get() > before && began.elapsed() < LONGEST => continue,
+            Waited::GaveUp(_) if progress.get() > before => seen.too_busy = true,
+            Waited::GaveUp(after) => {
+                seen.silence = Some(Silence {
+                    question: Question::Plain,
+                    after,
+                });
+            }
+            Waited::TooBusy => seen.too_busy = true,
         }
-        Waited::TooBusy => seen.too_busy = true,
+        return Ok(());
     }
-    Ok(())
 }
 
 /// How many bytes come back, without keeping them.
-async fn passed(stage: &Stage<'_>, sent: Sent) -> Option<u64> {
+async fn passed(stage: &Stage<'_>, sent: Sent, progress: &Cell<u32>) -> Option<u64> {
     let mut conversation = stage.client.converse(sent).await.ok()?;
     let mut bytes = 0;
     while let Some(piece) = conversation.piece().await {
         bytes += piece.ok()?.len() as u64;
+        progress.update(|pieces| pieces + 1);
     }
     Some(bytes)
 }
@@ -818,6 +833,9 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
         if received.target.contains("hang") {
             return Reply::fault(Fault::Hang);
         }
+        if received.target.contains("upload") {
+            return Reply::whole("thank you");
+        }
         let half = Bytes::from_static(b"half of it");
         Reply {
             parts: vec![
@@ -867,18 +885,19 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
         held.release();
         std::future::pending::<()>().await;
     };
-    let both = async {
+    let all = async {
         tokio::select! {
-            both = async {
+            all = async {
                 tokio::join!(
                     stage.patiently(slow, NO_LIMIT_AFTER),
-                    stage.patiently(hanging, NO_LIMIT_AFTER)
+                    stage.patiently(hanging, NO_LIMIT_AFTER),
+                    long_upload(stage, &name)
                 )
-            } => both,
+            } => all,
             () = release => unreachable!("it waits for ever"),
         }
     };
-    let (slow, hung) = both.await;
+    let (slow, hung, upload) = all.await;
     match slow? {
         Waited::Done(slow) => {
             // A head that came too late may have run into the limit for want of time.
@@ -908,21 +927,22 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
         Waited::TooBusy => seen.too_busy = true,
     }
     if seen.silence.is_none() && !seen.too_busy {
-        long_upload(stage, seen, &service, &name).await?;
+        note_upload(upload?, seen);
     }
     Ok(())
 }
 
+/// How a long upload went.
+struct Upload {
+    waited: Waited<Option<Result<Whole, Unanswered>>>,
+    /// Somebody was so late that the program may rightly have given up.
+    late: bool,
+}
+
 /// A body that takes longer than the limit to send, though never quiet for long.
-async fn long_upload(
-    stage: &Stage<'_>,
-    seen: &mut Observation,
-    service: &Upstream,
-    name: &str,
-) -> Result<(), Trouble> {
+async fn long_upload(stage: &Stage<'_>, name: &str) -> Result<Upload, Trouble> {
     const PIECES: u32 = 12;
     let limit = stage.setting.upstream_timeout;
-    service.play(|_| Reply::whole("thank you"));
     let (send, pieces) = mpsc::channel(1);
     let mut sent = Sent::new("POST", format!("/proxy/{name}/upload"));
     sent.body = Sending::Pieces(pieces);
@@ -948,17 +968,23 @@ async fn long_upload(
         }
     };
     let waited = stage.patiently(asking, NO_LIMIT_AFTER).await?;
-    // Were we, or was the program, so late that it may rightly have given up?
     let starved = match (before, stage.program.activity()) {
         (Some(before), Some(after)) => after.waited.saturating_sub(before.waited) > limit / 4,
         _ => false,
     };
-    match waited {
+    // Held against nobody before a limit that a slow program keeps, too.
+    let hasty = limit < Duration::from_millis(300);
+    Ok(Upload {
+        waited,
+        late: starved || hasty || longest > limit / 2,
+    })
+}
+
+fn note_upload(upload: Upload, seen: &mut Observation) {
+    match upload.waited {
         Waited::Done(Some(got)) => {
             let gave_up = matches!(&got, Ok(whole) if whole.status == 504);
-            // Held against nobody before a limit that a slow program keeps, too.
-            let hasty = limit < Duration::from_millis(300);
-            seen.too_busy |= gave_up && (starved || hasty || longest > limit / 2);
+            seen.too_busy |= gave_up && upload.late;
             seen.carried.push(Carried {
                 about: "upload",
                 got: Some(got),
@@ -973,7 +999,6 @@ async fn long_upload(
             });
         }
     }
-    Ok(())
 }
 
 /// Clearly longer than the program's limit.

@@ -402,7 +402,7 @@ pub(super) fn untold(seen: &Observation) -> Option<Fault> {
                 told = told.saturating_add(*missed);
                 next = next.saturating_add(*missed);
             }
-            Ok(number) if *number < next => {
+            Ok(number) if *number < next && before.iter().any(|earlier| earlier > number) => {
                 return Some(
                     Fault::new(
                         Diagnosis::OrderLost,
@@ -419,6 +419,13 @@ pub(super) fn untold(seen: &Observation) -> Option<Fault> {
                     )
                     .proved_by([slow.exchange]),
                 );
+            }
+            // Nothing came before its turn, so it is the count that is wrong.
+            Ok(number) if *number < next => {
+                return silently(format!(
+                    "The slow reader was told that it missed {told}, and then got message {number}, \
+                     which is one of them."
+                ));
             }
             Ok(number) if *number > next => {
                 return silently(format!(

@@ -248,6 +248,15 @@ pub(super) fn returned(seen: &Observation) -> Option<Fault> {
             ),
             "Serve your viewers whatever the parent does: its connection has a task of its own.",
         ),
+        "returned" if came_back(seen) => Fault::new(
+            Diagnosis::LevelLost,
+            format!(
+                "The parent was well again and you came back to it, but for {} you did not tell it \
+                 any level.",
+                words(after)
+            ),
+            SEND_ALL_AGAIN,
+        ),
         "returned" => Fault::new(
             Diagnosis::NoReconnect,
             format!(
@@ -274,11 +283,22 @@ pub(super) fn returned(seen: &Observation) -> Option<Fault> {
                     .join(", "),
                 words(after.min(QUIET))
             ),
-            "After a reconnect send the newest level of every room again: the parent may have \
-             forgotten everything.",
+            SEND_ALL_AGAIN,
         ),
     };
     Some(fault.proved_by(parents(seen)))
+}
+
+const SEND_ALL_AGAIN: &str = "After a reconnect send the newest level of every room again: the \
+                              parent may have forgotten everything.";
+
+/// Whether a connection to the parent was opened after another one had ended.
+fn came_back(seen: &Observation) -> bool {
+    let parents = || seen.exchanges.iter().filter(|x| x.service == "parent");
+    parents().any(|new| {
+        new.status == Some(101)
+            && parents().any(|old| old.ended.is_some_and(|ended| ended <= new.arrived))
+    })
 }
 
 fn gaps(seen: &Observation) -> Vec<Duration> {
@@ -386,4 +406,57 @@ pub(super) fn deaf(seen: &Observation) -> Option<Fault> {
         .or_else(|| stale(seen.levels.len(), "parent"))
         .or_else(|| lost(seen, "parent"))
         .or_else(|| returned(seen))
+}
+
+#[cfg(test)]
+mod tests {
+    use mock_services::exchange::{Ending, Exchange};
+    use mock_services::moment::Moment;
+
+    use super::*;
+    use crate::observation::Rendezvous;
+    use crate::stage::Waited;
+
+    #[test]
+    fn who_comes_back_and_says_nothing_has_come_back() {
+        let parent = |id: u32, from: u64, to: Option<u64>, status| Exchange {
+            id,
+            service: "parent".to_owned(),
+            connection: id,
+            request: "WS /broadcast".to_owned(),
+            arrived: Moment::from_micros(from),
+            answered: None,
+            ended: to.map(Moment::from_micros),
+            status,
+            ending: Ending::Cut,
+            frames: Vec::new(),
+        };
+        let diagnosed = |exchanges| {
+            let seen = Observation {
+                exchanges,
+                rendezvous: vec![Rendezvous {
+                    about: "returned",
+                    wanted: 1,
+                    reached: 0,
+                    waited: Waited::GaveUp(Duration::from_secs(5)),
+                    released: Moment::from_micros(100),
+                    sat_idle: None,
+                }],
+                ..Observation::default()
+            };
+            returned(&seen).map(|fault| fault.diagnosis)
+        };
+        let first = || parent(1, 0, Some(10), Some(101));
+        let refused = parent(2, 20, Some(21), None);
+        let gone = Some(Diagnosis::NoReconnect);
+        assert_eq!(diagnosed(vec![first()]), gone);
+        assert_eq!(diagnosed(vec![first(), refused.clone()]), gone);
+        assert_eq!(
+            diagnosed(vec![first(), refused, parent(3, 30, None, Some(101))]),
+            Some(Diagnosis::LevelLost)
+        );
+        // One that was there all the time is not one that came back.
+        let other = parent(2, 5, None, Some(101));
+        assert_eq!(diagnosed(vec![first(), other]), gone);
+    }
 }

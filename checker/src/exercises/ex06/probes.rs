@@ -83,6 +83,9 @@ fn has(levels: &[Level], room: &str, value: f64) -> bool {
         .is_some_and(|level| level.value == value)
 }
 
+/// How often rooms speak at the same moment.
+const TOGETHER: u32 = 12;
+
 /// Rooms speak, everybody sees; bad frames, a late viewer, `/healthz`, the page.
 pub(super) async fn levels(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
     seen.title = "rooms say how loud they are, everybody looks".to_owned();
@@ -103,6 +106,27 @@ pub(super) async fn levels(stage: &Stage<'_>, seen: &mut Observation) -> Result<
         guests[nth].say(frame(room, value)).await;
         let all = |guests: &[Guest]| everywhere(guests, room, value);
         if !hear(stage, seen, "shown", &guests, all).await? {
+            leave(guests, seen);
+            return Ok(());
+        }
+    }
+    // At the same moment, and often: what keeps the newest level alone, and not the
+    // newest of each room, gets away with it now and then.
+    for round in 1..=TOGETHER {
+        let value = f64::from(round);
+        // One has a few to read, so that the other's comes in their midst.
+        let (many, one) = [(0, 1), (1, 0)][round as usize % 2];
+        let rooms = [&kitchen, &hall];
+        let burst = (0..5)
+            .rev()
+            .map(|n| frame(rooms[many], value - f64::from(n) / 8.0));
+        let burst = burst.collect();
+        guests[many].say_all(burst).await;
+        guests[one].say(frame(rooms[one], value)).await;
+        let both = |guests: &[Guest]| {
+            everywhere(guests, &kitchen, value) && everywhere(guests, &hall, value)
+        };
+        if !hear(stage, seen, "shown", &guests, both).await? {
             leave(guests, seen);
             return Ok(());
         }
@@ -190,18 +214,20 @@ pub(super) async fn browsers(stage: &Stage<'_>, seen: &mut Observation) -> Resul
         guests.push(join(stage, seen, "room", &name, true).await?);
     }
     stage.idle().await;
-    for (nth, guest) in guests.iter_mut().enumerate() {
-        let name = guest.talk.name.clone();
-        guest.say(frame(&name, nth as f64)).await;
-    }
     let names: Vec<_> = guests.iter().map(|guest| guest.talk.name.clone()).collect();
-    known(stage, seen, "parent", ANSWER_QUIET / 2, |levels| {
-        names
-            .iter()
-            .enumerate()
-            .all(|(nth, name)| has(levels, name, nth as f64))
-    })
-    .await?;
+    for round in 1..=TOGETHER {
+        let level = |nth: usize| f64::from(round) * 100.0 + nth as f64;
+        for (nth, guest) in guests.iter_mut().enumerate() {
+            guest.say(frame(&names[nth], level(nth))).await;
+        }
+        let all = |levels: &[Level]| {
+            let mut each = names.iter().enumerate();
+            each.all(|(nth, name)| has(levels, name, level(nth)))
+        };
+        if !known(stage, seen, "parent", ANSWER_QUIET / 2, all).await? {
+            break;
+        }
+    }
     seen.attempts = parent(stage)?.attempts();
     seen.levels = parent(stage)?.levels();
     leave(guests, seen);

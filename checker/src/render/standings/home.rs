@@ -7,7 +7,7 @@ use crate::render::canvas::{Canvas, Column};
 use crate::render::clean::clean;
 use crate::render::prose::width;
 use crate::render::style::{CALL, PLAIN, QUIET, STRONG};
-use crate::report::Verdict;
+use crate::report::{Verdict, counted};
 use crate::standing::{self, Standing};
 
 const MARGIN: usize = 2;
@@ -38,7 +38,11 @@ pub fn home(standings: &[Standing<'_>], sheet: &Sheet) -> String {
     canvas.paragraph();
     let commands: Vec<_> = commands
         .iter()
-        .map(|(command, what)| (command.as_str(), (*what).to_owned()))
+        .map(|(command, what)| (sheet.call.spell(command), (*what).to_owned()))
+        .collect();
+    let commands: Vec<_> = commands
+        .iter()
+        .map(|(command, what)| (command.as_ref(), what.clone()))
         .collect();
     rows(&mut canvas, &commands, CALL, PLAIN);
     canvas.flush()
@@ -81,7 +85,10 @@ fn all_done(standings: &[Standing<'_>]) -> Said {
                 .map_or("", |bonus| bonus.title.as_str());
             (
                 format!("the bonus of {id}: {title}"),
-                (format!("checker verify {id} --bonus"), "grades the bonus"),
+                (
+                    format!("checker watch {id} --bonus"),
+                    "grades it each time you save",
+                ),
             )
         }
         None => (
@@ -112,10 +119,7 @@ fn all_done(standings: &[Standing<'_>]) -> Said {
 
 /// What came of the attempts, in a few words.
 fn so_far(standing: &Standing<'_>) -> String {
-    let attempts = match standing.attempts {
-        1 => "1 attempt".to_owned(),
-        n => format!("{n} attempts"),
-    };
+    let attempts = counted(standing.attempts, "attempt");
     match &standing.last {
         None => "not tried yet".to_owned(),
         Some(last) => match (&last.diagnosis, last.verdict) {

@@ -9,7 +9,7 @@ use crate::render::canvas::{Canvas, Column};
 use crate::render::clean::clean;
 use crate::render::prose::{shorten, width};
 use crate::render::style::{BAD, GOOD, PLAIN, QUIET, STRONG};
-use crate::report::words;
+use crate::report::{counted, words};
 use crate::standing::{self, Standing};
 
 const MARGIN: usize = 2;
@@ -138,8 +138,8 @@ fn state(standing: &Standing<'_>) -> String {
     }
 }
 
-fn minutes(duration: Duration) -> u64 {
-    duration.as_secs().div_ceil(60)
+fn minutes(duration: Duration) -> usize {
+    usize::try_from(duration.as_secs().div_ceil(60)).unwrap_or(usize::MAX)
 }
 
 fn sentence(standing: &Standing<'_>) -> String {
@@ -154,12 +154,14 @@ fn sentence(standing: &Standing<'_>) -> String {
     }
     match standing.attempts {
         0 => {}
-        1 => said += "; 1 attempt",
-        n => said += &format!("; {n} attempts"),
+        n => said += &format!("; {}", counted(n, "attempt")),
     }
     match minutes(standing.at_work) {
         0 => said += &format!("; {} minutes planned", exercise.minutes),
-        spent => said += &format!("; {spent} minutes at work, {} planned", exercise.minutes),
+        spent => {
+            let spent = counted(spent, "minute");
+            said += &format!("; {spent} at work, {} planned", exercise.minutes);
+        }
     }
     said
 }
