@@ -8,6 +8,7 @@ pages! {
     "diagnoses/flooded-output.md" as flooded_output,
     "diagnoses/hung.md" as hung,
     "diagnoses/blocked-runtime.md" as blocked_runtime,
+    "diagnoses/not-spawned.md" as not_spawned,
     "diagnoses/guard-across-await.md" as guard_across_await,
     "diagnoses/serialised-clients.md" as serialised_clients,
     "diagnoses/never-awaited.md" as never_awaited,
