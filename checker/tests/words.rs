@@ -134,7 +134,11 @@ async fn explain(exercise: &str) {
             r"UPSTREAM_TIMEOUT_MS was \d+",
             "UPSTREAM_TIMEOUT_MS was [limit]",
         ),
-        (r"While \d+ calls?", "While [some] calls"),
+        // A thread that is blocked may have made its call by then, or not yet.
+        (
+            r"While \d+ (clients|calls? to (auth|the weather|the service)) waited",
+            "While [some] calls waited",
+        ),
         (
             r"the weather answered `GET /(today|tomorrow)`, \[time\]",
             "the weather answered, [time]",
