@@ -200,48 +200,58 @@ fn no_port(service: &str, port: u16, error: &std::io::Error) -> anyhow::Error {
     }
 }
 
-fn table(options: &Options, weather: &str, auth: &str, hub: &Hub) -> String {
+/// What is served, and a line to try each: no line is wider than 80 columns where
+/// the ports and the key are the usual ones, and each can be copied whole.
+fn table(options: &Options, weather_url: &str, auth_url: &str, hub: &Hub) -> String {
     let quiet = Style::new().dimmed();
     let curl = |target: &str| format!("curl '{target}' -w '\\n%{{time_total}}\\n'");
-    let parent = hub.url();
+    let key = &options.key;
     let rows = [
         (
             "WEATHER_URL",
-            weather,
-            curl(&format!("{weather}/today")),
-            "today's weather",
-        ),
-        (
-            "WEATHER_URL",
-            weather,
-            curl(&format!("{weather}/tomorrow")),
-            "tomorrow's",
+            weather_url.to_owned(),
+            vec![
+                ("today's weather", curl(&format!("{weather_url}/today"))),
+                ("tomorrow's", curl(&format!("{weather_url}/tomorrow"))),
+            ],
         ),
         (
             "AUTH_URL",
-            auth,
-            curl(&format!("{auth}?key={}", options.key)),
-            "1 for this key, 0 for others",
+            auth_url.to_owned(),
+            vec![(
+                "1 for this key, 0 for any other",
+                curl(&format!("{auth_url}?key={key}")),
+            )],
         ),
         (
             "PARENT_WS",
-            &parent,
-            format!("open {} in a browser", hub.page()),
-            match options.parent {
-                None => "what arrives, live",
-                Some(BadDay::Deaf) => "the parent takes connections and reads nothing",
-                Some(BadDay::Hang) => "the parent never answers a handshake",
-                Some(BadDay::Drop) => "the parent ends every connection",
-                Some(BadDay::Refuse) => "nobody listens, so this page is away, too",
-            },
+            hub.url(),
+            vec![(
+                match options.parent {
+                    None => "what arrives, live",
+                    Some(BadDay::Deaf) => "the parent takes connections and reads nothing",
+                    Some(BadDay::Hang) => "the parent never answers a handshake",
+                    Some(BadDay::Drop) => "the parent ends every connection",
+                    Some(BadDay::Refuse) => "nobody listens, so this page is away, too",
+                },
+                format!("open {} in a browser", hub.page()),
+            )],
         ),
     ];
-    let mut text = format!("{:12} {:32} try it\n", "variable", "default and address");
-    for (variable, url, attempt, note) in rows {
-        text += &format!("{variable:12} {url:32} {attempt}   {quiet}# {note}{quiet:#}\n");
+    let ports = [options.weather_port, options.auth_port, options.parent_port];
+    let mut text = if ports == [weather::PORT, auth::PORT, parent::PORT] {
+        "Served where the exercises look for it:\n\n".to_owned()
+    } else {
+        "Served here; start your program with these variables:\n\n".to_owned()
+    };
+    for (variable, url, attempts) in rows {
+        text += &format!("{variable}={url}\n");
+        for (note, attempt) in attempts {
+            text += &format!("  {quiet}# {note}{quiet:#}\n  {attempt}\n");
+        }
     }
     text += &format!(
-        "\nweather and auth take {} to answer{}. Requests are logged as they pass; Ctrl-C ends this.\n\n",
+        "\nweather and auth take {} to answer{}.\nRequests are logged as they pass; Ctrl-C ends this.\n\n",
         humantime::format_duration(options.latency),
         match options.fault {
             Some(fault) => format!(", and this goes wrong: {}", fault.name()),

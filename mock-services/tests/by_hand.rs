@@ -50,7 +50,7 @@ impl Services {
             _child: child,
         };
         let line = services.printed("PARENT_WS").await;
-        let url = line.split_whitespace().nth(1).expect("its address");
+        let (_, url) = line.split_once('=').expect("its address");
         services.parent = url
             .trim_start_matches("ws://")
             .trim_end_matches("/broadcast")

@@ -234,7 +234,9 @@ fn footer(canvas: &mut Canvas, report: &Report, sheet: &Sheet) {
     .map(|(outcome, name)| format!("{} {name}", count(outcome)))
     .collect();
     let timings = report.timings;
-    facts.push(format!("verified in {}", millis(timings.verify_ms)));
+    if report.did_compile() {
+        facts.push(format!("verified in {}", millis(timings.verify_ms)));
+    }
     facts.push(format!("seed {}", report.seed));
     canvas.paragraph();
     canvas.line();

@@ -17,7 +17,7 @@ pub(super) const YOU: &str = "you";
 #[derive(Debug, PartialEq)]
 pub(super) enum Row<'a> {
     One(Nested<'a>),
-    /// Alike exchanges that stand for each other, in order of arrival.
+    /// Exchanges of which each is like one that is shown, in order of arrival.
     Folded(Vec<&'a Exchange>),
 }
 
@@ -171,6 +171,18 @@ fn kind<'a>(exchange: &'a Exchange, classes: &Classes) -> Kind<'a> {
         exchange.status,
         classes.get(&exchange.id).copied(),
     )
+}
+
+/// The services that these went to, each once, in order of arrival: a folded row
+/// may stand under a row of another kind, so it says itself what is in it.
+pub(super) fn services<'a>(folded: &[&'a Exchange]) -> Vec<&'a str> {
+    let mut all: Vec<&str> = vec![];
+    for exchange in folded {
+        if !all.contains(&exchange.service.as_str()) {
+            all.push(&exchange.service);
+        }
+    }
+    all
 }
 
 /// Puts what is not shown into rows of its own; one alone is not worth folding.

@@ -12,7 +12,7 @@ use super::axis::Unit;
 use super::canvas::{Canvas, Column};
 use super::lanes::{self, is_lane};
 use super::prose::width;
-use super::rows::{Nested, Row, YOU};
+use super::rows::{self, Nested, Row, YOU};
 use super::style::{PLAIN, QUIET, STORY};
 use super::timeline::extent;
 
@@ -98,13 +98,14 @@ fn events(timeline: &Timeline, rows: &[Row<'_>], length: Duration) -> Vec<Event>
                         .max()
                         .unwrap_or(first.arrived);
                     let over = words(last.since(first.arrived));
+                    let to = rows::services(alike).join(", ");
                     let what = if is_lane(first) {
                         "connections"
                     } else {
                         "requests"
                     };
                     let mut told =
-                        format!("{} more {what} like these begin, over {over}", alike.len());
+                        format!("{} more {what} to {to} begin, over {over}", alike.len());
                     if is_lane(first) {
                         told.push_str("; ");
                         told.push_str(&each(alike));

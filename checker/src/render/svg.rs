@@ -324,7 +324,9 @@ impl Drawing<'_> {
                 }
             }
             Row::Folded(alike) => html! {
-                text class="quiet" x="4" y=(y + TEXT) { "… " (alike.len()) " more alike" }
+                text class="quiet" x="4" y=(y + TEXT) {
+                    "… " (alike.len()) " more to " (one_line(&rows::services(alike).join(", ")))
+                }
                 text class="quiet" x="100%" y=(y + TEXT) text-anchor="end" {
                     (folded_words(self.glyphs, alike))
                 }
@@ -529,9 +531,9 @@ mod tests {
     }
 
     #[test]
-    fn alike_lanes_are_folded() {
+    fn lanes_of_a_kind_are_folded() {
         let svg = alone(&samples::stalled_timeline(), &[1, 3]);
-        assert!(svg.contains("more alike"), "{svg}");
+        assert!(svg.contains("more to you"), "{svg}");
         assert!(svg.len() < 60_000, "{}", svg.len());
     }
 

@@ -229,7 +229,8 @@ impl Frame {
     /// One row for many: a mark where each of them arrived.
     fn folded(&self, canvas: &mut Canvas, alike: &[&Exchange]) {
         let glyphs = canvas.glyphs;
-        let label = format!("{} {} more alike", glyphs.ellipsis, alike.len());
+        let services = glyphs.text(&rows::services(alike).join(", "));
+        let label = format!("{} {} more to {services}", glyphs.ellipsis, alike.len());
         let room = self.label_end.0 - MARGIN;
         let label = prose::shorten(&label, room, glyphs.ellipsis);
         canvas.put(Column(MARGIN), &label, QUIET);
@@ -646,7 +647,7 @@ mod tests {
         let rows = rows::arrange(&timeline, &[1, 3], ROWS);
         assert!(rows.len() <= 9, "{}", rows.len());
         let drawn = draw(&timeline, &[1, 3], &Sheet::default());
-        assert!(drawn.contains("993 more alike"), "{drawn}");
+        assert!(drawn.contains("993 more to you"), "{drawn}");
     }
 
     #[test]

@@ -138,7 +138,10 @@ fn report(report: &Report, alone: bool) -> Markup {
                 }
             }
             p class="quiet" {
-                (counts(report)) " · verified in " (millis(report.timings.verify_ms))
+                (counts(report))
+                @if report.did_compile() {
+                    " · verified in " (millis(report.timings.verify_ms))
+                }
                 @if report.timings.build_ms > 0.0 {
                     " · built in " (millis(report.timings.build_ms))
                 }

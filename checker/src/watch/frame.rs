@@ -91,6 +91,8 @@ fn wrap(line: &str, width: usize) -> Vec<String> {
     let mut row = String::new();
     let mut column = 0;
     let mut colours = String::new();
+    // Where the word began that is being written: byte, column, and its colours.
+    let mut word = (0, 0, String::new());
     let mut rest = line;
     while let Some(c) = rest.chars().next() {
         if let Some(length) = sequence(rest) {
@@ -109,14 +111,26 @@ fn wrap(line: &str, width: usize) -> Vec<String> {
             _ => c.width().unwrap_or(0),
         };
         if column + wide > width {
-            rows.push(std::mem::replace(&mut row, colours.clone()));
-            column = 0;
+            let (at, before, with) = word.clone();
+            // A word goes to the next row whole, unless that leaves half a row bare.
+            if c != ' ' && before * 2 > width {
+                let begun = row.split_off(at);
+                rows.push(std::mem::replace(&mut row, with + &begun));
+                column -= before;
+            } else {
+                rows.push(std::mem::replace(&mut row, colours.clone()));
+                column = 0;
+            }
+            word = (row.len(), 0, colours.clone());
         }
         match c {
             '\t' => row.extend(std::iter::repeat_n(' ', wide.min(width))),
             _ => row.push(c),
         }
         column += wide;
+        if c == ' ' {
+            word = (row.len(), column, colours.clone());
+        }
         rest = &rest[c.len_utf8()..];
     }
     rows.push(row);
@@ -222,5 +236,15 @@ mod tests {
             ["\u{1b}[31mabc", "\u{1b}[31md\u{1b}[0mef"]
         );
         assert_eq!(wrap("a\tb", 4), ["a", "    ", "b"]);
+    }
+
+    #[test]
+    fn a_line_breaks_between_words_where_it_can() {
+        assert_eq!(wrap("one two three", 9), ["one two ", "three"]);
+        assert_eq!(wrap("a twothree", 8), ["a twothr", "ee"]);
+        assert_eq!(
+            wrap("one \u{1b}[31mtwo\u{1b}[0m three", 6),
+            ["one ", "\u{1b}[31mtwo\u{1b}[0m ", "three"]
+        );
     }
 }
