@@ -40,6 +40,9 @@ pub struct Options {
     /// Write nothing: run everything again, and fail where the shape is another
     #[arg(long)]
     pub check: bool,
+    /// Run nothing: draw the recordings that are there again
+    #[arg(long, conflicts_with = "check")]
+    pub redraw: bool,
     /// Only recordings whose name contains this
     #[arg(long)]
     pub only: Option<String>,
@@ -107,6 +110,9 @@ pub async fn run(
     say: Say<'_>,
 ) -> anyhow::Result<u8> {
     let folder = workshop.root.join(FOLDER);
+    if options.redraw {
+        return redraw(&folder, say);
+    }
     let wanted = |name: &str| options.only.as_ref().is_none_or(|only| name.contains(only));
     let mut changed = 0;
     if wanted(COMPARE) {
@@ -146,6 +152,21 @@ pub async fn run(
         }
     }
     Ok(u8::from(changed > 0))
+}
+
+/// Draws every recording again: for when the drawing has changed, not the code.
+fn redraw(folder: &Path, say: Say<'_>) -> anyhow::Result<u8> {
+    let contenders: Vec<Contender> = read(&folder.join(format!("{COMPARE}.json")))?;
+    let mut all = drawings(&contenders);
+    for scene in scenes() {
+        let report: Report = read(&folder.join(format!("{}.json", scene.name)))?;
+        all.push((format!("{}.txt", scene.name), drawing(&report)));
+    }
+    for (name, drawn) in &all {
+        write(&folder.join(name), drawn)?;
+    }
+    say(&format!("drew {} timelines\n", all.len()))?;
+    Ok(0)
 }
 
 async fn three_versions(workshop: &Workshop, keeper: &Path) -> anyhow::Result<Vec<Contender>> {
