@@ -61,6 +61,12 @@ pub async fn run(workshop: &Workshop, options: &Options, sheet: Sheet) -> anyhow
              three:\n  checker init {folder} --with-solutions\n"
         );
         drawn += &sheet.call.spell(&said);
+    } else {
+        let said = format!(
+            "\nAll three are the workshop's; yours is graded by `checker verify {}`.\n",
+            options.exercise
+        );
+        drawn += &sheet.call.spell(&said);
     }
     Ok(drawn)
 }

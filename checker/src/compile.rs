@@ -201,7 +201,7 @@ async fn run(
     }
     if !errors.is_empty() {
         return Ok(Built::Broken {
-            rendered: errors.join("\n").trim_end().to_owned(),
+            rendered: first_of(&errors, &target.package),
         });
     }
     if ours(&complaints) {
@@ -214,6 +214,21 @@ async fn run(
     Ok(Built::Broken {
         rendered: complaints.trim_end().to_owned(),
     })
+}
+
+/// More errors at once help nobody, and most are an echo of the first.
+const SHOWN: usize = 3;
+
+/// The first errors as the compiler drew them, and how many there are besides.
+fn first_of(errors: &[String], package: &str) -> String {
+    let shown = &errors[..errors.len().min(SHOWN)];
+    let drawn = shown.join("\n").trim_end().to_owned();
+    match errors.len() - shown.len() {
+        0 => drawn,
+        more => format!(
+            "{drawn}\n\nand {more} more, which may go with the first; all of them: cargo build -p {package}"
+        ),
+    }
 }
 
 /// The sentence about the machine in what cargo or the compiler said, if there

@@ -140,9 +140,7 @@ pub fn choose<'a>(standing: &Standing<'a>, wanted: Wanted) -> anyhow::Result<Sho
 pub fn current(workshop: &Workshop) -> anyhow::Result<&Exercise> {
     let Remembered { records, .. } = Records::of(&workshop.root).read();
     let standings = standing::all(workshop, &records);
-    standing::current(&standings)
-        .or(standings.last())
-        .map(|standing| standing.exercise)
+    standing::meant(&standings, false)
         .ok_or_else(|| anyhow::anyhow!("this workshop has no exercises"))
 }
 

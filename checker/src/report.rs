@@ -140,11 +140,6 @@ impl Report {
         }
     }
 
-    /// Whether there was a program to look at: what does not compile never ran.
-    pub fn did_compile(&self) -> bool {
-        self.leading().and_then(|finding| finding.diagnosis) != Some(Diagnosis::NotCompiling)
-    }
-
     /// The broken finding with the deepest cause: the one to talk about.
     pub fn leading(&self) -> Option<&Finding> {
         self.findings

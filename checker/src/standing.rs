@@ -98,6 +98,18 @@ pub fn current<'s, 'a>(standings: &'s [Standing<'a>]) -> Option<&'s Standing<'a>
     standings.iter().find(|standing| !standing.passed)
 }
 
+/// What is meant where no exercise is named: the first that has not passed, or
+/// whose bonus has not, and else the last. `None` where there is none at all.
+pub fn meant<'a>(standings: &[Standing<'a>], bonus: bool) -> Option<&'a Exercise> {
+    let eligible = || {
+        let mut all = standings.iter();
+        std::iter::from_fn(move || all.find(|one| !bonus || one.exercise.bonus.is_some()))
+    };
+    let passed = |one: &&Standing<'_>| if bonus { one.bonus_passed } else { one.passed };
+    let first = eligible().find(|one| !passed(one));
+    first.or(eligible().last()).map(|one| one.exercise)
+}
+
 /// The next one that has not passed after the exercise with that id, from the
 /// start again where there is none after it; `None` where all others have passed.
 pub fn next<'s, 'a>(standings: &'s [Standing<'a>], after: &str) -> Option<&'s Standing<'a>> {

@@ -207,8 +207,7 @@ fn an_exec_that_does_not_exist_is_refused() {
 #[test]
 fn wrong_use_is_exit_code_2() {
     for arguments in [
-        &["verify"][..],
-        &["verify", "ex01", "--all"],
+        &["verify", "ex01", "--all"][..],
         &["verify", "ex01", "--seed", "x"],
         &["verify", "ex01", "--format", "xml"],
         &["compare", "ex01", "--latency", "soon"],

@@ -21,11 +21,24 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Where more than a few kills are asked for, one of so many meets a build.
 const BUILDS: u32 = 30;
 
-/// What is graded, by turns, and how each ends.
-const GRADED: [(&[&str], i32, &str); 2] = [
-    (&["verify", "ex01", "--solution"], 0, "PASS ex01"),
-    (&["verify", "ex01"], 1, "FAIL ex01"),
-];
+/// What is graded, by turns. The second is whatever stands in this checkout: a
+/// starter that fails, or somebody's work.
+const GRADED: [&[&str]; 2] = [&["verify", "ex01", "--solution"], &["verify", "ex01"]];
+
+/// How one ends that nobody disturbs: its exit code, and the first word of its verdict.
+type Ending = (i32, &'static str);
+
+fn endings(temporary: &Path) -> [Ending; 2] {
+    GRADED.map(|arguments| {
+        let run = verify(temporary, arguments).wait_with_output();
+        let Output { status, stderr, .. } = run.expect("it ends");
+        match status.code() {
+            Some(0) => (0, "PASS ex01"),
+            Some(1) => (1, "FAIL ex01"),
+            code => panic!("{code:?}: {}", String::from_utf8_lossy(&stderr)),
+        }
+    })
+}
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -65,8 +78,9 @@ fn verify(temporary: &Path, arguments: &[&str]) -> Child {
 }
 
 /// Grades undisturbed, and says how long that took.
-fn assert_right(temporary: &Path, turn: u32, after: &str) -> Duration {
-    let (arguments, code, words) = GRADED[turn as usize % GRADED.len()];
+fn assert_right(temporary: &Path, endings: &[Ending; 2], turn: u32, after: &str) -> Duration {
+    let turn = turn as usize % GRADED.len();
+    let (arguments, (code, words)) = (GRADED[turn], endings[turn]);
     let began = Instant::now();
     let run = verify(temporary, arguments).wait_with_output();
     let Output {
@@ -129,10 +143,10 @@ fn a_killed_checker_leaves_nothing_and_the_next_one_is_right() {
     let folder = tempfile::tempdir().expect("a folder");
     let records = Records::of(root());
     // Once undisturbed: to build what is to be graded, and to know how long it takes.
-    for turn in 0..2 {
-        assert_right(folder.path(), turn, "the first");
-    }
-    let mut whole = [0, 1].map(|turn| assert_right(folder.path(), turn, "the second"));
+    let endings = endings(folder.path());
+    assert_eq!(endings[0].0, 0, "the solution passes");
+    let right = |turn, after: &str| assert_right(folder.path(), &endings, turn, after);
+    let mut whole = [0, 1].map(|turn| right(turn, "the second"));
     let (mut met, mut built) = (0, 0);
     for kill in 0..count {
         let turn = kill as usize % whole.len();
@@ -141,7 +155,7 @@ fn a_killed_checker_leaves_nothing_and_the_next_one_is_right() {
             touch_sources();
             built += 1;
         }
-        let mut checker = verify(folder.path(), GRADED[turn].0);
+        let mut checker = verify(folder.path(), GRADED[turn]);
         // Anywhere in a run, and a build takes about as long again.
         let stretch = if builds { 2.0 } else { 1.0 };
         sleep(whole[turn].mul_f64(fastrand::f64() * stretch));
@@ -149,7 +163,7 @@ fn a_killed_checker_leaves_nothing_and_the_next_one_is_right() {
         checker.kill().expect("it is ours");
         checker.wait().expect("it is ours");
         until_none("processes", || marked(folder.path()).len());
-        let took = assert_right(folder.path(), kill, &format!("after kill {kill}"));
+        let took = right(kill, &format!("after kill {kill}"));
         if !builds {
             whole[turn] = took;
         }

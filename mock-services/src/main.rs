@@ -234,7 +234,7 @@ fn table(options: &Options, weather_url: &str, auth_url: &str, hub: &Hub) -> Str
                     Some(BadDay::Drop) => "the parent ends every connection",
                     Some(BadDay::Refuse) => "nobody listens, so this page is away, too",
                 },
-                format!("open {} in a browser", hub.page()),
+                format!("in a browser: {}", hub.page()),
             )],
         ),
     ];

@@ -10,10 +10,11 @@ use clap::{Args, ValueEnum};
 use super::keeper;
 use super::terminal::{Colour, print, sheet, warn};
 use crate::progress::Progress;
-use crate::records;
+use crate::records::{self, Records};
 use crate::render::{self, link::Pointer};
 use crate::report::{Report, Verdict};
 use crate::reports::{self, Destination, Form};
+use crate::standing;
 use crate::verify::{self, Program};
 use crate::workshop::Workshop;
 
@@ -44,8 +45,9 @@ impl Format {
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// `ex02`, `2`, or an unambiguous part of its name
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    /// `ex02`, `2`, or an unambiguous part of its name; without one, the first that
+    /// has not passed
+    #[arg(conflicts_with = "all")]
     exercise: Option<String>,
     /// Grade every exercise
     #[arg(long)]
@@ -96,7 +98,13 @@ pub(super) async fn run(
     };
     let exercises: Vec<_> = match &options.exercise {
         Some(wanted) => vec![workshop.exercise(wanted)?],
-        None => workshop.exercises.iter().collect(),
+        None if options.all => workshop.exercises.iter().collect(),
+        None => {
+            let known = Records::of(&workshop.root).read();
+            let standings = standing::all(workshop, &known.records);
+            let meant = standing::meant(&standings, options.bonus);
+            vec![meant.context("no exercise of this workshop is meant; name one")?]
+        }
     };
     options.report.iter().try_for_each(Destination::check)?;
     let progress = Progress::on_stderr();
@@ -170,14 +178,18 @@ fn pointers(workshop: &Workshop, reports: &[Report], written: &[Destination]) ->
     let pages = reports
         .iter()
         .filter(|report| report.verdict() == Verdict::Fail)
-        .filter_map(|report| workshop.exercise(&report.exercise).ok())
-        .map(|exercise| {
-            let page = Path::new("book").join("src").join(&exercise.chapter);
-            pointer(
+        .filter_map(|report| {
+            let chapter = if report.does_not_compile() {
+                "compiler-errors.md"
+            } else {
+                workshop.exercise(&report.exercise).ok()?.chapter.as_str()
+            };
+            let page = Path::new("book").join("src").join(chapter);
+            Some(pointer(
                 "read more",
-                page.display().to_string(),
+                in_book(&page),
                 &workshop.root.join(&page),
-            )
+            ))
         });
     let next = reports
         .iter()
@@ -189,18 +201,34 @@ fn pointers(workshop: &Workshop, reports: &[Report], written: &[Destination]) ->
         })
         .filter(|_| reports.len() == 1)
         .map(|exercise| {
-            let page = Path::new("exercises").join(exercise.folder_name());
-            let page = page.join("README.md");
+            let page = Path::new("book").join("src").join(&exercise.chapter);
             pointer(
                 "next",
-                format!("{}, {}: {}", exercise.id, exercise.title, page.display()),
+                format!("{}, {}: {}", exercise.id, exercise.title, in_book(&page)),
                 &workshop.root.join(&page),
             )
         });
     let written = written
         .iter()
         .map(|to| pointer("report", to.file.display().to_string(), &to.file));
-    pages.chain(next).chain(written).collect()
+    let ours = reports
+        .iter()
+        .filter(|report| report.verdict() == Verdict::Pass && report.program == "exercise")
+        .filter(|_| reports.len() == 1)
+        .map(|report| Pointer {
+            what: "compare",
+            name: format!(
+                "`checker solution {}` shows another answer",
+                report.exercise
+            ),
+            url: None,
+        });
+    pages.chain(ours).chain(next).chain(written).collect()
+}
+
+/// A page of the book is Markdown, and better read in a browser.
+fn in_book(page: &Path) -> String {
+    format!("{} (in a browser: `checker book`)", page.display())
 }
 
 /// A fail anywhere is a fail; else anything undecided is inconclusive.

@@ -686,6 +686,8 @@ fn overlap_gap(seen: &Observation) -> Option<Gap> {
 fn judge_labels(run: &Probing<'_>, seen: &Observation) -> Option<Fault> {
     let todays: Vec<_> = seen.asked(TODAY).collect();
     let tomorrows: Vec<_> = seen.asked(TOMORROW).collect();
+    // Which of the two was answered first where they had changed places.
+    let mut swapped: Vec<(bool, Fault)> = vec![];
     for (_, answer) in &seen.answers {
         let ours = seen.exchange(answer.exchange)?;
         let Ok(reply) = &answer.reply else { continue };
@@ -708,23 +710,22 @@ fn judge_labels(run: &Probing<'_>, seen: &Observation) -> Option<Fault> {
         let evidence = [answer.exchange, today.id, tomorrow.id];
         let [a, b] = readings;
         if same(&body(&[b, a]), &reply.body) {
-            let first = if today.answered <= tomorrow.answered {
-                "today"
-            } else {
-                "tomorrow"
-            };
-            return Some(
-                Fault::new(
-                    Diagnosis::LabelsSwap,
-                    format!(
-                        "When `{first}` was answered first, the answer was `{}`. Right was `{right}`.",
-                        reply.body.trim_end()
-                    ),
-                    "Do not name results in the order in which they arrive. `join!` and `try_join!` \
-                     give them back in the order in which you wrote them.",
-                )
-                .proved_by(evidence),
+            let today_first = today.answered <= tomorrow.answered;
+            let first = if today_first { "today" } else { "tomorrow" };
+            let fault = Fault::new(
+                Diagnosis::LabelsSwap,
+                format!(
+                    "When `{first}` was answered first, the answer was `{}`. Right was `{right}`.",
+                    reply.body.trim_end()
+                ),
+                "Do not name results in the order in which they arrive. `join!` and `try_join!` \
+                 give them back in the order in which you wrote them.",
             );
+            swapped.push((today_first, fault.proved_by(evidence)));
+            continue;
+        }
+        if !swapped.is_empty() {
+            break;
         }
         return Some(
             Fault::new(
@@ -739,7 +740,23 @@ fn judge_labels(run: &Probing<'_>, seen: &Observation) -> Option<Fault> {
             .proved_by(evidence),
         );
     }
+    let in_one_order = |first: bool| swapped.iter().all(|(today, _)| *today == first);
+    let always = !in_one_order(true) && !in_one_order(false);
+    if let Some((_, fault)) = swapped.into_iter().next() {
+        return Some(if always { swapped_always(fault) } else { fault });
+    }
     judge::silence(&CONTRACT, seen)
+}
+
+/// Whoever swaps the two in either order has not taken them as they came.
+fn swapped_always(fault: Fault) -> Fault {
+    Fault {
+        observed: format!("{} In the other order it was wrong, too.", fault.observed),
+        next_step: "The two have changed places whichever came first. Compare the names left of \
+                    the `=` with the calls right of it, and what each name is printed under."
+            .to_owned(),
+        ..fault
+    }
 }
 
 fn judge_failure(seen: &Observation) -> Option<Fault> {
@@ -781,7 +798,8 @@ fn judge_failure(seen: &Observation) -> Option<Fault> {
                     name(route_of(other))
                 ),
                 "Nothing can mend the answer any more, so do not wait for the rest. `try_join!` ends \
-                 with the first error; `join!` waits for all.",
+                 with the first error; `join!` waits for all. (Of spawned tasks it sees no error \
+                 but a panic: a `JoinHandle` gives your `Result` inside another.)",
             )
             .proved_by(evidence),
         );

@@ -87,9 +87,10 @@ fn checks(canvas: &mut Canvas, report: &Report, plain: bool) {
         (true, Outcome::Inconclusive) => "undecided:",
         (true, Outcome::NotReached) => "not reached:",
     };
-    // Before what the compiler says stands no more than has to: the last line
+    // Where it did not even start, no more is told than has to be: the last line
     // counts what was not reached.
-    let is_told = |f: &&Finding| !report.does_not_compile() || f.outcome != Outcome::NotReached;
+    let any_kept = report.findings.iter().any(|f| f.outcome == Outcome::Kept);
+    let is_told = |f: &&Finding| any_kept || f.outcome != Outcome::NotReached;
     let shown: Vec<_> = report.findings.iter().filter(is_told).collect();
     let marks = shown.iter().map(|f| width(mark(canvas, f.outcome)));
     let check_at = Column(MARGIN + marks.max().unwrap_or(1) + 1);
@@ -197,7 +198,7 @@ fn last_words(canvas: &mut Canvas, report: &Report, finding: &Finding) {
         let quote = canvas.glyphs.quote;
         canvas.put(Column(MARGIN), quote, QUIET);
         let line = canvas.glyphs.text(&clean(line));
-        canvas.put(Column(MARGIN + 2), &line, PLAIN);
+        canvas.put_wrapped(Column(MARGIN + 2), &line, PLAIN);
     }
 }
 
@@ -234,7 +235,7 @@ fn footer(canvas: &mut Canvas, report: &Report, sheet: &Sheet) {
     .map(|(outcome, name)| format!("{} {name}", count(outcome)))
     .collect();
     let timings = report.timings;
-    if report.did_compile() {
+    if !report.does_not_compile() {
         facts.push(format!("verified in {}", millis(timings.verify_ms)));
     }
     facts.push(format!("seed {}", report.seed));

@@ -24,14 +24,15 @@ pub fn pointers(all: &[Pointer], sheet: &Sheet) -> String {
     for one in all {
         canvas.line();
         canvas.put(Column(2), one.what, QUIET);
+        let name = sheet.call.spell(&one_line(&one.name)).into_owned();
         let at = Column(2 + widest + 2);
         match (&one.url, sheet.links) {
             (Some(url), true) => {
                 // A link is kept in one piece, as wide as it may be.
                 let begun = format!("  {:widest$}  ", one.what);
-                canvas.replace(format!("{QUIET}{begun}{QUIET:#}{}", link(&one.name, url)));
+                canvas.replace(format!("{QUIET}{begun}{QUIET:#}{}", link(&name, url)));
             }
-            _ => canvas.put_wrapped(at, &one_line(&one.name), PLAIN),
+            _ => canvas.put_wrapped(at, &name, PLAIN),
         }
     }
     canvas.flush()

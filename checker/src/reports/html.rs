@@ -139,7 +139,7 @@ fn report(report: &Report, alone: bool) -> Markup {
             }
             p class="quiet" {
                 (counts(report))
-                @if report.did_compile() {
+                @if !report.does_not_compile() {
                     " · verified in " (millis(report.timings.verify_ms))
                 }
                 @if report.timings.build_ms > 0.0 {

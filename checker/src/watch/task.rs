@@ -33,22 +33,18 @@ impl<'a> Task<'a> {
     ) -> anyhow::Result<Self> {
         let wanted = options.exercise.as_deref();
         let named = wanted.map(|name| workshop.exercise(name)).transpose()?;
-        if !options.bonus {
-            let current = standing::current(standings).or(standings.last());
-            let exercise = named.or(current.map(|standing| standing.exercise));
-            return Ok(Self::of(
-                exercise.context("this workshop has no exercises")?,
-            ));
-        }
-        if let Some(exercise) = named {
+        if let (Some(exercise), true) = (named, options.bonus) {
             exercise.the_bonus()?;
         }
-        let with_one = || standings.iter().filter(|one| one.exercise.bonus.is_some());
-        let current = with_one().find(|one| !one.bonus_passed);
-        let exercise = named.or(current.or(with_one().next_back()).map(|one| one.exercise));
+        let exercise = named.or_else(|| standing::meant(standings, options.bonus));
+        let none = if options.bonus {
+            "no exercise of this workshop has a bonus"
+        } else {
+            "this workshop has no exercises"
+        };
         Ok(Self {
-            exercise: exercise.context("no exercise of this workshop has a bonus")?,
-            bonus: true,
+            exercise: exercise.context(none)?,
+            bonus: options.bonus,
         })
     }
 
