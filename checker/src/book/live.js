@@ -17,7 +17,7 @@
   const root = new URL((typeof path_to_root === "string" && path_to_root) || "./", location.href).pathname;
   const here = location.pathname.slice(root.length) || "index.html";
   const words = { passed: "passed", tried: "not passed yet" };
-  const signs = { passed: "✓", tried: "…" };
+  const signs = { passed: "✓", tried: "(not yet)" };
   let running = false;
   let wanted = false;
 

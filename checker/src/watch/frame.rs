@@ -78,7 +78,7 @@ impl Frame<'_> {
                 format!("{key} {count} more {rows} {place}")
             })
             .collect();
-        let told = format!("  {}", parts.join("   "));
+        let told = format!("  scroll  {}", parts.join("   "));
         let fitting: String = told.chars().take(self.width).collect();
         format!("\u{1b}[2m{fitting}\u{1b}[0m")
     }
@@ -186,14 +186,14 @@ mod tests {
         let end = shown(frame(&long, &footer));
         assert_eq!(end.len(), 10);
         assert_eq!((end[0].as_str(), end[7].as_str()), ("line 0", "line 29"));
-        assert_eq!(end[8], "  ↑ 22 more lines above");
+        assert_eq!(end[8], "  scroll  ↑ 22 more lines above");
         let furthest = frame(&long, &footer).picture().furthest;
         let start = shown(Frame {
             scrolled: furthest,
             ..frame(&long, &footer)
         });
         assert_eq!(start[..3], ["line 0", "line 1", "line 2"]);
-        assert_eq!(start[8], "  ↓ 22 more lines below");
+        assert_eq!(start[8], "  scroll  ↓ 22 more lines below");
         // Every line can be reached.
         let all: std::collections::HashSet<_> = (0..=furthest)
             .flat_map(|scrolled| {
