@@ -308,6 +308,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_few_errors_are_shown_and_the_rest_is_counted() {
+        let errors = ["a\n", "b\n", "c\n", "d\n"].map(str::to_owned);
+        assert_eq!(first_of(&errors[..3], "ex01"), "a\n\nb\n\nc");
+        let said = first_of(&errors, "ex01");
+        assert!(said.starts_with("a\n\nb\n\nc\n\nand 1 more, "), "{said}");
+        assert!(said.ends_with("cargo build -p ex01"), "{said}");
+    }
+
+    #[test]
     fn a_full_disk_is_told_in_one_sentence() {
         let said = "\u{1b}[1merror\u{1b}[0m: failed to write to `/t/full.rmeta`: No space left on device (os error 28)\n\n\
                     error: linking with `cc` failed: exit status: 1\n";

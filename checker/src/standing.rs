@@ -101,13 +101,10 @@ pub fn current<'s, 'a>(standings: &'s [Standing<'a>]) -> Option<&'s Standing<'a>
 /// What is meant where no exercise is named: the first that has not passed, or
 /// whose bonus has not, and else the last. `None` where there is none at all.
 pub fn meant<'a>(standings: &[Standing<'a>], bonus: bool) -> Option<&'a Exercise> {
-    let eligible = || {
-        let mut all = standings.iter();
-        std::iter::from_fn(move || all.find(|one| !bonus || one.exercise.bonus.is_some()))
-    };
-    let passed = |one: &&Standing<'_>| if bonus { one.bonus_passed } else { one.passed };
-    let first = eligible().find(|one| !passed(one));
-    first.or(eligible().last()).map(|one| one.exercise)
+    let has_it = |one: &&Standing<'_>| !bonus || one.exercise.bonus.is_some();
+    let all = || standings.iter().filter(has_it);
+    let open = all().find(|one| !if bonus { one.bonus_passed } else { one.passed });
+    open.or(all().next_back()).map(|one| one.exercise)
 }
 
 /// The next one that has not passed after the exercise with that id, from the

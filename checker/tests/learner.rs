@@ -80,6 +80,10 @@ fn the_way_from_the_starter_to_the_answer() {
     assert!(list.contains("2 attempts"), "{list}");
     assert!(said(&mini, &[]).contains("ex02"));
     assert!(said(&mini, &["hint"]).contains("ex02"));
+    // Without a name it is the first that has not passed.
+    let current = run(&mini, &["verify", "--no-record", "--quiet"]);
+    assert_eq!(current.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&current.stdout).contains("ex02"));
     let hint = said(&mini, &["hint", "ex01"]);
     for words in [
         "nothing left to hint at",
