@@ -52,7 +52,7 @@ workshop.Predict = class {
   }
 
   ticks() {
-    const step = this.to > 1500 ? 500 : this.to > 600 ? 200 : 100;
+    const step = this.to > 1500 ? 500 : this.to > 900 ? 400 : this.to > 600 ? 200 : 100;
     const ticks = [];
     for (let at = 0; at < this.to; at += step) {
       const tick = workshop.make("span", { class: "ws-tick" }, `${at} ms`);
