@@ -226,7 +226,7 @@ fn first_of(errors: &[String], package: &str) -> String {
     match errors.len() - shown.len() {
         0 => drawn,
         more => format!(
-            "{drawn}\n\nand {more} more, which may go with the first; all of them: cargo build -p {package}"
+            "{drawn}\n\nand {more} more, which may go when the first does; all of them: cargo build -p {package}"
         ),
     }
 }

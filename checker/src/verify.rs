@@ -265,10 +265,11 @@ async fn graded(
             let fault = Fault::new(
                 Diagnosis::NotCompiling,
                 rendered,
-                "Mend the first error; the others often follow from it. `cargo check -p "
-                    .to_owned()
-                    + &prepared.exercise.package
-                    + "` is the quickest way to look again.",
+                format!(
+                    "Mend the first error; the others often follow from it. `checker watch {}` \
+                     looks again whenever you save.",
+                    prepared.exercise.id
+                ),
             );
             let broken = ready_check(&report.exercise).broken(fault);
             report.findings = unreached(broken, prepared.graded);
