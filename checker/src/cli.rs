@@ -248,7 +248,7 @@ fn at_once(cli: &Cli) -> Option<anyhow::Result<u8>> {
         }) => answer(&|workshop, sheet| {
             let exercise = match exercise {
                 Some(wanted) => workshop.exercise(wanted)?,
-                None => hint::current(workshop)?,
+                None => hint::current(workshop, false)?,
             };
             let wanted = Wanted {
                 level: *level,

@@ -133,15 +133,16 @@ pub fn choose<'a>(standing: &Standing<'a>, wanted: Wanted) -> anyhow::Result<Sho
     })
 }
 
-/// The learner's current exercise: the first that has not passed, else the last.
+/// The learner's current exercise: the first that has not passed (or whose bonus
+/// has not), else the last.
 ///
 /// # Errors
-/// Where the workshop has no exercise.
-pub fn current(workshop: &Workshop) -> anyhow::Result<&Exercise> {
+/// Where the workshop has no such exercise.
+pub fn current(workshop: &Workshop, bonus: bool) -> anyhow::Result<&Exercise> {
     let Remembered { records, .. } = Records::of(&workshop.root).read();
     let standings = standing::all(workshop, &records);
-    standing::meant(&standings, false)
-        .ok_or_else(|| anyhow::anyhow!("this workshop has no exercises"))
+    standing::meant(&standings, bonus)
+        .ok_or_else(|| anyhow::anyhow!("this workshop has no such exercise; name one"))
 }
 
 /// Chooses what to say, remembers a hint that is shown, and renders it; and what

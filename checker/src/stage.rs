@@ -812,7 +812,6 @@ fn was_working(before: Option<Activity>, after: Option<Activity>, during: Durati
     }
 }
 
-/// Whether a socket that listens at `listening` is reached by `wanted`.
 /// What programs print where an address is taken, in any language we know of.
 fn in_use(output: &str) -> bool {
     let output = output.to_lowercase();

@@ -9,12 +9,12 @@ use clap::{Args, ValueEnum};
 
 use super::keeper;
 use super::terminal::{Colour, print, sheet, warn};
+use crate::hint;
 use crate::progress::Progress;
-use crate::records::{self, Records};
+use crate::records;
 use crate::render::{self, link::Pointer};
 use crate::report::{Report, Verdict};
 use crate::reports::{self, Destination, Form};
-use crate::standing;
 use crate::verify::{self, Program};
 use crate::workshop::Workshop;
 
@@ -99,12 +99,7 @@ pub(super) async fn run(
     let exercises: Vec<_> = match &options.exercise {
         Some(wanted) => vec![workshop.exercise(wanted)?],
         None if options.all => workshop.exercises.iter().collect(),
-        None => {
-            let known = Records::of(&workshop.root).read();
-            let standings = standing::all(workshop, &known.records);
-            let meant = standing::meant(&standings, options.bonus);
-            vec![meant.context("no exercise of this workshop is meant; name one")?]
-        }
+        None => vec![hint::current(workshop, options.bonus)?],
     };
     options.report.iter().try_for_each(Destination::check)?;
     let progress = Progress::on_stderr();
