@@ -19,6 +19,7 @@
 //! | dies with the checker | yes | its process group | its job |
 //! | limits | yes | yes, as far as the system keeps them | none |
 //! | writes and signals stay within | yes, with Landlock | no | no |
+//! | limits and priorities of others stay | yes, with seccomp | no | no |
 //! | [`Activity`], [`Figures`], event loop | yes | no | no |
 //!
 //! The macOS and Windows columns are compiled but untried. Not contained
@@ -32,6 +33,8 @@
 //! as that of a user's shell does, cannot pass controllers on to one beneath it, and
 //! to end a tree it is not needed.
 
+#[cfg(target_os = "linux")]
+mod calls;
 mod captured;
 mod containment;
 mod directory;
@@ -107,7 +110,8 @@ pub struct Limits {
     /// Bytes that a file may have.
     pub file_size: u64,
     /// Where the kernel can see to it: it writes nowhere but in its own
-    /// directory, and signals nobody but what it started.
+    /// directory, signals nobody but what it started, sets nobody else's limits
+    /// or priority, and leaves nothing in the kernel.
     pub fence: bool,
 }
 

@@ -35,6 +35,10 @@ pub fn containment() -> Vec<Facility> {
     let (writes, signals) = super::fence::available();
     #[cfg(not(target_os = "linux"))]
     let (writes, signals) = (false, false);
+    #[cfg(target_os = "linux")]
+    let calls = super::calls::available();
+    #[cfg(not(target_os = "linux"))]
+    let calls = false;
     let linux = cfg!(target_os = "linux");
     vec![
         facility(
@@ -76,6 +80,11 @@ pub fn containment() -> Vec<Facility> {
             "Landlock for signals",
             "a program ends and stops nobody but what it started",
             signals,
+        ),
+        facility(
+            "seccomp",
+            "a program limits and slows nobody else, and leaves nothing in the kernel",
+            calls,
         ),
     ]
 }

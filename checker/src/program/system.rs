@@ -27,6 +27,8 @@ pub(super) fn contain(command: &mut Command, limits: Limits, directory: &Path) {
         .fence
         .then(|| super::fence::around(directory))
         .flatten();
+    #[cfg(target_os = "linux")]
+    let withheld = limits.fence.then(super::calls::withheld).flatten();
     #[cfg(not(target_os = "linux"))]
     let _ = directory;
     // SAFETY: the closure runs in the child between fork and exec. It allocates
@@ -39,6 +41,10 @@ pub(super) fn contain(command: &mut Command, limits: Limits, directory: &Path) {
             #[cfg(target_os = "linux")]
             if let Some(fence) = fence.take() {
                 let _ = fence.restrict_self();
+            }
+            #[cfg(target_os = "linux")]
+            if let Some(calls) = &withheld {
+                super::calls::withhold(calls);
             }
             Ok(())
         })

@@ -22,6 +22,9 @@ pub(crate) const PROGRAMS: &[Program] = &[
     ("stops-its-parent", || signal_checkers(1, "STOP")),
     ("stops-the-checker", || signal_checkers(2, "STOP")),
     ("stops-itself", stops_itself),
+    ("limits-the-checker", limits_the_checker),
+    ("slows-the-checker", slows_the_checker),
+    ("leaves-kernel-objects", leaves_kernel_objects),
 ];
 
 /// What this binary does as a child of itself.
@@ -170,4 +173,64 @@ fn stops_itself() {
         #[cfg(unix)]
         let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP);
     });
+}
+
+/// Runs a command of the system's, and says whether it was let to.
+fn is_let(command: &str, arguments: &[&str]) -> bool {
+    let status = Command::new(command)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status
+        .unwrap_or_else(|error| panic!("there is no `{command}` to try it with: {error}"))
+        .success()
+}
+
+/// A checker without a descriptor to spare, or a second of the processor left,
+/// cannot go on.
+fn limits_the_checker() {
+    for pid in crate::bystander::checkers() {
+        let _ = is_let(
+            "prlimit",
+            &["--pid", &pid.to_string(), "--nofile=3:3", "--cpu=1:1"],
+        );
+    }
+    serve_honestly();
+}
+
+/// Ends with code 7 where it was let to.
+fn slows_the_checker() {
+    for pid in crate::bystander::checkers() {
+        let pid = pid.to_string();
+        let attempts: [(&str, &[&str]); 3] = [
+            ("renice", &["-n", "19", "-p", &pid]),
+            ("chrt", &["--idle", "--pid", "0", &pid]),
+            ("ionice", &["-c", "3", "-p", &pid]),
+        ];
+        if attempts.iter().any(|(command, how)| is_let(command, how)) {
+            std::process::exit(7);
+        }
+    }
+    serve_honestly();
+}
+
+/// Shared memory, a semaphore and a queue outlive whoever made them. Ends with
+/// code 7 where it could make one, which is removed again.
+fn leaves_kernel_objects() {
+    for (make, remove) in [("-M1024", "-M"), ("-S1", "-S"), ("-Q", "-Q")] {
+        let made = Command::new("ipcmk")
+            .arg(make)
+            .output()
+            .expect("there is an `ipcmk` to try it with");
+        if made.status.success() {
+            let said = String::from_utf8_lossy(&made.stdout).into_owned();
+            let number = said.split_whitespace().last().unwrap_or_default();
+            let by_number = remove.to_lowercase();
+            is_let("ipcrm", &[&by_number, number]);
+            std::process::exit(7);
+        }
+    }
+    serve_honestly();
 }

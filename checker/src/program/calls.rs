@@ -1,0 +1,95 @@
+//! seccomp: system calls by which a program could do to others what signals and
+//! files cannot: set the limits or the priority of the checker, or leave System V
+//! and POSIX objects that outlive whoever made them. They fail with EPERM, as
+//! they do for whoever has no right to them. It needs no rights, and lasts for a
+//! process and all that it starts.
+//!
+//! A thread's processors may be set, also by its number: pools of threads do so,
+//! and nobody is slowed by it below half a processor. Priorities are not, for a
+//! thread either: a filter cannot tell a thread of the program from a process
+//! that is none of its own.
+
+use std::collections::BTreeMap;
+use std::env::consts::ARCH;
+
+use nix::libc;
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen as Length, SeccompCmpOp as Is,
+    SeccompCondition, SeccompFilter, SeccompRule, TargetArch, apply_filter,
+};
+
+/// `IOPRIO_WHO_PROCESS`, which `libc` does not have.
+const IOPRIO_OF_PROCESS: u64 = 1;
+
+/// What withholds those calls. `None` on a processor that it is not written for.
+pub(super) fn withheld() -> Option<BpfProgram> {
+    let target = TargetArch::try_from(ARCH).ok()?;
+    filter(target).ok()
+}
+
+/// Withholds them from the calling thread and from all that it starts. It makes
+/// two system calls and allocates nothing. Where the kernel refuses, nothing is
+/// withheld.
+pub(super) fn withhold(filter: &BpfProgram) {
+    let _ = apply_filter(filter);
+}
+
+/// Whether this kernel takes such a filter.
+pub(super) fn available() -> bool {
+    let listed = std::fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail");
+    withheld().is_some() && listed.is_ok_and(|actions| actions.contains("errno"))
+}
+
+fn filter(target: TargetArch) -> Result<BpfProgram, BackendError> {
+    let condition =
+        |argument, length, is, value| SeccompCondition::new(argument, length, is, value);
+    let not = |argument, value| condition(argument, Length::Dword, Is::Ne, value);
+    let is = |argument, value| condition(argument, Length::Dword, Is::Eq, value);
+    let any_of = |rules: Vec<Vec<SeccompCondition>>| -> Result<Vec<_>, BackendError> {
+        rules.into_iter().map(SeccompRule::new).collect()
+    };
+    let priority_of_another = || any_of(vec![vec![not(0, 0)?]]);
+    let rules = BTreeMap::from([
+        (
+            libc::SYS_prlimit64,
+            // Another's limits may be read.
+            any_of(vec![vec![
+                not(0, 0)?,
+                condition(2, Length::Qword, Is::Ne, 0)?,
+            ]])?,
+        ),
+        (
+            libc::SYS_setpriority,
+            any_of(vec![
+                vec![not(1, 0)?],
+                vec![is(0, u64::from(libc::PRIO_USER as u32))?],
+            ])?,
+        ),
+        (
+            libc::SYS_ioprio_set,
+            any_of(vec![vec![not(1, 0)?], vec![not(0, IOPRIO_OF_PROCESS)?]])?,
+        ),
+        (libc::SYS_sched_setscheduler, priority_of_another()?),
+        (libc::SYS_sched_setparam, priority_of_another()?),
+        (libc::SYS_sched_setattr, priority_of_another()?),
+        (libc::SYS_shmget, Vec::new()),
+        (libc::SYS_semget, Vec::new()),
+        (libc::SYS_msgget, Vec::new()),
+        (libc::SYS_mq_open, Vec::new()),
+    ]);
+    let refused = SeccompAction::Errno(libc::EPERM as u32);
+    SeccompFilter::new(rules, SeccompAction::Allow, refused, target)?.try_into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_a_filter_for_every_processor_that_it_is_written_for() {
+        for target in [TargetArch::x86_64, TargetArch::aarch64, TargetArch::riscv64] {
+            let filter = filter(target).expect("it compiles");
+            assert!(!filter.is_empty());
+        }
+    }
+}
