@@ -683,6 +683,21 @@ pub fn together(
     }
     let health = match seen.health {
         Some(HealthSeen::Answered(200)) | None => None,
+        Some(HealthSeen::SilentAfterwards(after)) => Some(
+            Fault::new(
+                Diagnosis::BlockedRuntime,
+                format!(
+                    "When {at} had answered {} clients, GET /healthz got no answer for {}, and the \
+                     program sat idle.",
+                    met.wanted,
+                    words(after)
+                ),
+                "After its call a handler blocks the thread that it runs on. Look for what waits \
+                 without `.await` there: `std::thread::sleep`, a blocking call, a `std` lock held \
+                 while waiting.",
+            )
+            .proved_by(withheld(contract, seen)),
+        ),
         Some(HealthSeen::Answered(status)) => Some(Fault::new(
             Diagnosis::WrongStatus,
             format!("GET /healthz was answered with {status} while calls were under way."),
@@ -754,11 +769,12 @@ fn clients(contract: &Contract, weather: &Weather, seen: &Observation) -> Option
             );
         }
     }
+    let first = contract.asks.first().unwrap_or(&contract.route);
     if met.reached == 0
+        && seen.asked(first).next().is_none()
         && let Some((_, answer)) = seen.answers.first()
         && let Ok(reply) = &answer.reply
     {
-        let first = contract.asks.first().unwrap_or(&contract.route);
         let said = format!("{}: {}", reply.status, reply.body);
         return Some(not_asked(contract, seen, answer, &said, first));
     }

@@ -213,6 +213,8 @@ pub enum HealthSeen {
     Answered(u16),
     /// It did not answer although the program sat idle, for that long.
     Silent(Duration),
+    /// The same, once the services had answered.
+    SilentAfterwards(Duration),
     /// It broke the connection.
     Broken,
 }

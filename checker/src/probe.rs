@@ -247,7 +247,13 @@ pub async fn together(
     // While the clients come in, and once more when all of them are held.
     let mut late = JoinSet::new();
     let waited = {
-        let waiting = stage.patiently(&mut met, QUIET);
+        let waiting = async {
+            // A program may take its time before it asks anybody.
+            match begun(stage).await? {
+                Waited::Done(()) => stage.patiently(&mut met, QUIET).await,
+                other => Ok(other),
+            }
+        };
         let mut pause = Duration::from_millis(1);
         let mut over = None;
         let mut answered = Instant::now();
@@ -285,7 +291,11 @@ pub async fn together(
                     seen.too_busy |= longest > UNWATCHED && waited == Waited::Done(());
                     break waited;
                 }
-                None if silent => break waiting.await?,
+                None if silent => {
+                    // It may be long before it asks; that it stands still has been seen.
+                    let rest = tokio::time::timeout(2 * QUIET, &mut waiting).await;
+                    break rest.unwrap_or(Ok(Waited::GaveUp(2 * QUIET)))?;
+                }
                 None => pause = (pause * 2).min(Duration::from_millis(20)),
             }
         }
@@ -305,19 +315,53 @@ pub async fn together(
     });
     hold.release();
 
-    let answers = stage
-        .patiently(
-            async {
-                let mut answers = Vec::new();
-                while let Some(Ok(answer)) = asking.join_next().await {
-                    answers.push((Question::Plain, answer));
-                }
-                while late.join_next().await.is_some() {}
-                answers
-            },
-            ANSWER_QUIET,
-        )
-        .await?;
+    let mut was_silent = matches!(seen.health, Some(HealthSeen::Silent(_)));
+    let answered = stage.patiently(
+        async {
+            let mut answers = Vec::new();
+            while let Some(Ok(answer)) = asking.join_next().await {
+                answers.push((Question::Plain, answer));
+            }
+            while late.join_next().await.is_some() {}
+            answers
+        },
+        ANSWER_QUIET,
+    );
+    tokio::pin!(answered);
+    // What handlers do once they have what they waited for may block as well.
+    let mut pause = Duration::from_millis(1);
+    let answers = loop {
+        tokio::select! {
+            biased;
+            answers = &mut answered => break answers?,
+            () = tokio::time::sleep(pause), if !was_silent => pause = (pause * 2).min(QUIET),
+        }
+        let health = stage.health();
+        tokio::pin!(health);
+        let mut all = None;
+        let health = loop {
+            tokio::select! {
+                biased;
+                health = &mut health => break health?,
+                answers = &mut answered, if all.is_none() => all = Some(answers?),
+            }
+        };
+        match health {
+            Health::Silent { after, .. } => {
+                seen.health = Some(HealthSeen::SilentAfterwards(after));
+                was_silent = true;
+            }
+            Health::TooBusy => seen.too_busy = true,
+            // What it says while all calls are withheld has been seen.
+            Health::Answered(_) | Health::Broken => {}
+        }
+        if let Some(answers) = all {
+            break answers;
+        }
+        if was_silent {
+            break answered.await?;
+        }
+    };
     match answers {
         Waited::Done(answers) => seen.answers = answers,
         Waited::GaveUp(after) => {
@@ -331,6 +375,20 @@ pub async fn together(
     Ok(())
 }
 
+/// Waits until the program has asked a service for a client, or has answered all
+/// clients without; for as long as an answer may take.
+///
+/// # Errors
+/// Where the program ends or floods.
+pub async fn begun(stage: &Stage<'_>) -> Result<Waited<()>, Trouble> {
+    let is_so = |all: &[Exchange]| {
+        let mut ours = all.iter().filter(|x| x.service == YOU);
+        all.iter().any(|x| x.service != YOU && x.ended.is_none()) || ours.all(|x| x.ended.is_some())
+    };
+    let begun = stage.journal.until(move |all| is_so(all).then_some(()));
+    stage.patiently(begun, ANSWER_QUIET).await
+}
+
 /// The service's faults, one after another, and a plain request after them.
 ///
 /// # Errors
@@ -341,6 +399,8 @@ pub async fn faults(
     seen: &mut Observation,
 ) -> Result<(), Trouble> {
     seen.title = "the services are out of order in every way, then well again".to_owned();
+    // What a program remembers of better days must not stand in for an answer.
+    ask(contract, stage, seen, Question::Plain, ANSWER_QUIET).await?;
     for &route in contract.asks {
         for (question, treatment) in [
             (Question::Sick(route), Treatment::scene(Scene::Sick)),

@@ -757,7 +757,7 @@ fn read_status(
     let mut idle = Duration::ZERO;
     let mut told = false;
     let began = Instant::now();
-    while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < LONGEST_HEAD {
+    while end_of_head(final_answer(&head)).is_none() && head.len() < LONGEST_HEAD {
         let window = Instant::now();
         let before = watcher.activity();
         match stream.read(&mut chunk) {
@@ -783,7 +783,22 @@ fn read_status(
             Err(_) => return None,
         }
     }
-    status_of(&head)
+    status_of(final_answer(&head))
+}
+
+/// What comes after the hints before an answer (100 Continue, 103 Early Hints).
+fn final_answer(mut bytes: &[u8]) -> &[u8] {
+    while let (Some(100 | 102..=199), Some(end)) = (status_of(bytes), end_of_head(bytes)) {
+        bytes = &bytes[end..];
+    }
+    bytes
+}
+
+/// Where a head ends that is whole.
+fn end_of_head(bytes: &[u8]) -> Option<usize> {
+    const END: &[u8] = b"\r\n\r\n";
+    let at = bytes.windows(END.len()).position(|part| part == END)?;
+    Some(at + END.len())
 }
 
 /// The status that a head begins with.
@@ -882,7 +897,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_head_has_a_status_or_none(bytes: Vec<u8>, words in r"HTTP/1\.[\PC ]{0,20}") {
-            status_of(&bytes);
+            status_of(final_answer(&bytes));
             status_of(words.as_bytes());
         }
 
@@ -890,6 +905,13 @@ mod tests {
         fn the_status_of_a_head_is_its_second_word(status: u16, rest in r"\PC*") {
             let head = format!("HTTP/1.1 {status} {rest}");
             proptest::prop_assert_eq!(status_of(head.as_bytes()), Some(status));
+        }
+
+        #[test]
+        fn hints_are_no_answer(hints in proptest::collection::vec(102_u16..200, 0..4), status in 200_u16..600, rest in r"\PC*") {
+            let mut said: String = hints.iter().map(|hint| format!("HTTP/1.1 {hint} Wait\r\nlink: /\r\n\r\n")).collect();
+            said += &format!("HTTP/1.1 {status} {rest}");
+            proptest::prop_assert_eq!(status_of(final_answer(said.as_bytes())), Some(status));
         }
 
         #[test]

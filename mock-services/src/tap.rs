@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, LOCATION, TRANSFER_ENCODING};
 use hyper::service::service_fn;
@@ -37,8 +37,12 @@ const MOST_CONNECTIONS: usize = 128;
 /// More exchanges than this are not recorded.
 const MOST_EXCHANGES: u32 = 20_000;
 
-/// A request's body may be this long; no contract knows of any.
-const LONGEST: usize = 1024 * 1024;
+/// A request's body may be this long; no contract knows of any. Whoever holds every
+/// connection with one takes 2 MiB of us.
+const LONGEST: usize = 16 * 1024;
+
+/// A request's head may be this long.
+const LONGEST_HEAD: usize = 64 * 1024;
 
 type Script = dyn Fn(&Asked) -> Treatment + Send + Sync;
 
@@ -74,7 +78,7 @@ struct Shared {
     asked: Mutex<HashMap<String, u32>>,
     connections: AtomicU32,
     exchanges: AtomicU32,
-    client: Client<HttpConnector, Limited<Incoming>>,
+    client: Client<HttpConnector, Full<Bytes>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -233,6 +237,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let service = service_fn(move |request| exchange(request, shared.clone(), line.clone()));
     // An error here is a peer that left or sent no HTTP; the journal has it.
     let _ = hyper::server::conn::http1::Builder::new()
+        .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
@@ -265,7 +270,7 @@ async fn exchange(
             .journal
             .arrived(&behind.service, line.number.load(Ordering::Relaxed), shown);
     let Some(told) = told.map(str::to_owned) else {
-        return Ok(stranger(entry));
+        return Ok(said(entry, StatusCode::NOT_FOUND, STRANGER));
     };
     let treatment = {
         let nth = {
@@ -292,6 +297,17 @@ async fn exchange(
         Delivery::Whole | Delivery::Dribble(_) | Delivery::Cut | Delivery::HangInBody => {}
     }
 
+    // Whole, or the service never hears of it: wiremock panics at a body that ends
+    // too soon.
+    let (head, body) = request.into_parts();
+    let body = match Limited::new(body, LONGEST).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(why) if why.is::<LengthLimitError>() => {
+            return Ok(said(entry, StatusCode::PAYLOAD_TOO_LARGE, TOO_LONG));
+        }
+        Err(_) => return Err(Broken),
+    };
+    let request = Request::from_parts(head, Full::new(body));
     let due = Instant::now() + treatment.latency + behind.round_trip * if first { 2 } else { 1 };
     let (mut head, body) = pass_on(request, &told, &shared, &treatment, entry.id())
         .await
@@ -341,9 +357,14 @@ fn below<'a>(target: &'a str, mount: &str) -> Option<&'a str> {
 }
 
 /// What somebody gets who found the port, and not the URL.
-fn stranger(mut entry: Entry) -> Response<Outgoing> {
-    let why = Bytes::from_static(b"this is not the address that the program was told\n");
-    let status = StatusCode::NOT_FOUND;
+const STRANGER: &str = "this is not the address that the program was told\n";
+
+/// What somebody gets whose body is too long to be kept.
+const TOO_LONG: &str = "no service here has a use for so long a body\n";
+
+/// What the tap says itself, instead of its service.
+fn said(mut entry: Entry, status: StatusCode, why: &'static str) -> Response<Outgoing> {
+    let why = Bytes::from_static(why.as_bytes());
     entry.answered(status.as_u16());
     let mut response = Response::new(Outgoing {
         length: why.len(),
@@ -359,7 +380,7 @@ fn stranger(mut entry: Entry) -> Response<Outgoing> {
 
 /// Asks wiremock. A failure of ours becomes a 599, which no contract knows.
 async fn pass_on(
-    request: Request<Incoming>,
+    request: Request<Full<Bytes>>,
     target: &str,
     shared: &Shared,
     treatment: &Treatment,
@@ -382,7 +403,7 @@ async fn pass_on(
         scene::SCENE,
         HeaderValue::try_from(treatment.scene.name()).unwrap_or(HeaderValue::from_static("well")),
     );
-    let request = Request::from_parts(head, Limited::new(body, LONGEST));
+    let request = Request::from_parts(head, body);
     let response = match shared.client.request(request).await {
         Ok(response) => response,
         Err(error) => return failed(format!("the tap cannot reach its service: {error}")),

@@ -275,6 +275,7 @@ async fn grade(
         Ok(output) => {
             let output = output.context("a checker was lost")?;
             complaints.extend(raw(&output));
+            complaints.extend(failed_itself(&output));
             name(&output)
         }
         Err(_) => {
@@ -336,6 +337,13 @@ fn raw(output: &Output) -> Option<String> {
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().find(|line| clean(line) != *line)?;
     Some(format!("printed as it came: {}", clean(line)))
+}
+
+/// A fault of ours that nobody was meant to see, whatever the verdict.
+fn failed_itself(output: &Output) -> Option<String> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let line = said.lines().find(|line| line.contains("itself failed"))?;
+    Some(format!("said: {}", clean(line)))
 }
 
 fn left_in(folder: &Path) -> Option<String> {

@@ -15,7 +15,7 @@ use mock_services::weather::Reading;
 use serde_json::{Value, json};
 
 use super::{Judged, telling_output};
-use crate::client::YOU;
+use crate::client::{Answer, YOU};
 use crate::contract::Contract;
 use crate::diagnosis::Diagnosis;
 use crate::judge::{self, Check, Fault};
@@ -243,12 +243,17 @@ async fn both_in_flight(
     };
     let mut sat_idle = None;
     let mut was_working = false;
-    let met = async {
-        until(1).await;
-        let second = async { sat_idle = stage.sat_idle_before(until(2)).await };
-        was_working = stage.was_working_until(second).await;
+    let waited = match probe::begun(stage).await? {
+        Waited::Done(()) => {
+            let met = async {
+                until(1).await;
+                let second = async { sat_idle = stage.sat_idle_before(until(2)).await };
+                was_working = stage.was_working_until(second).await;
+            };
+            stage.patiently(met, QUIET).await?
+        }
+        other => other,
     };
-    let waited = stage.patiently(met, QUIET).await?;
     let exchanges = stage.journal.exchanges();
     let met = Rendezvous {
         sat_idle,
@@ -277,21 +282,41 @@ fn apart(exchanges: &[Exchange]) -> Option<Duration> {
 const ANSWERED: &str = "the answer after a failure";
 const CANCELLED: &str = "the other call's end";
 
-/// One call fails while the other is withheld.
-async fn failing(
+/// How a call fails while the other is withheld: with a status, and with a body that
+/// shows only when it is read. Whoever takes a 500 for an answer has another mistake,
+/// which another probe names.
+const FAILURES: [(Scene, Failure); 2] = [
+    (Scene::OutOfOrder, Question::Sick),
+    (Scene::Garbage, Question::Garbage),
+];
+type Failure = fn(&'static str) -> Question;
+
+/// One call fails while the other is withheld, in one way after the other.
+async fn failing(order: Order, stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    let (fails, waits) = order;
+    seen.title = format!("{fails} fails while {waits} is withheld");
+    for failure in FAILURES {
+        failing_so(failure, order, stage, seen).await?;
+        let is_done = |met: &Rendezvous| met.waited == Waited::Done(());
+        if seen.too_busy || !seen.rendezvous.iter().all(is_done) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn failing_so(
+    (scene, question): (Scene, Failure),
     (fails, waits): Order,
     stage: &Stage<'_>,
     seen: &mut Observation,
 ) -> Result<(), Trouble> {
-    seen.title = format!("{fails} fails while {waits} is withheld");
     let (failure, other) = (Hold::default(), Hold::default());
     let holds = (failure.clone(), other.clone());
     stage.play(move |asked| {
         if asked.path == fails {
             Treatment {
-                // Whoever takes a 500 for an answer has another mistake, which
-                // another probe names.
-                scene: Scene::OutOfOrder,
+                scene,
                 ..Treatment::held(&holds.0)
             }
         } else {
@@ -325,7 +350,7 @@ async fn failing(
         Waited::Done(answer) => {
             note(ANSWERED, Waited::Done(()));
             if let Some(Ok(answer)) = answer {
-                seen.answers.push((Question::Sick(fails), answer));
+                seen.answers.push((question(fails), answer));
             }
             let left = stage
                 .patiently(
@@ -344,7 +369,7 @@ async fn failing(
             if let Waited::Done(Some(Ok(answer))) =
                 stage.patiently(asking.join_next(), ANSWER_QUIET).await?
             {
-                seen.answers.push((Question::Sick(fails), answer));
+                seen.answers.push((question(fails), answer));
             }
         }
         Waited::TooBusy => seen.too_busy = true,
@@ -530,8 +555,8 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
         findings,
         timelines: vec![
             judge::timeline("ex02/answer", &answers, None),
-            judge::timeline("ex02/overlap", &first_round(&pair), gap),
-            judge::timeline("ex02/failure", failed, failure_gap(failed)),
+            judge::timeline("ex02/overlap", &guilty_round(&pair), gap),
+            judge::timeline("ex02/failure", &guilty_failure(failed), failure_gap(failed)),
             judge::timeline(
                 "ex02/together",
                 &crowd,
@@ -567,18 +592,24 @@ fn in_callbacks(diagnosis: Diagnosis) -> Option<&'static str> {
     })
 }
 
-/// The part of a recording that belongs to its first client.
-fn first_round(seen: &Observation) -> Observation {
-    let end = seen
+/// The part of a recording that belongs to the client whose calls did not meet, or to
+/// the first one where all did: the others only repeat it.
+fn guilty_round(seen: &Observation) -> Observation {
+    let gave_up = |met: &Rendezvous| matches!(met.waited, Waited::GaveUp(_));
+    let nth = seen.rendezvous.iter().position(gave_up).unwrap_or(0);
+    let client = seen
         .exchanges
         .iter()
-        .find(|x| x.service == YOU)
-        .and_then(|x| x.ended);
-    let mut first = seen.clone();
-    if let Some(end) = end {
-        first.exchanges.retain(|x| x.arrived <= end);
+        .filter(|x| x.service == YOU && route_of(x) == CONTRACT.route)
+        .nth(nth);
+    let mut round = seen.clone();
+    if let Some(client) = client {
+        round.exchanges.retain(|x| {
+            (nth == 0 || x.arrived >= client.arrived)
+                && client.ended.is_none_or(|end| x.arrived <= end)
+        });
     }
-    first
+    round
 }
 
 /// The second call came, but only after the program had waited for the first for
@@ -615,14 +646,26 @@ fn judge_overlap(seen: &Observation) -> Option<Fault> {
     if let Some(fault) = judge_hesitation(seen) {
         return Some(fault);
     }
-    let met = seen.rendezvous.first()?;
-    let Waited::GaveUp(after) = met.waited else {
-        return None;
-    };
-    let today = seen.asked(TODAY).next();
-    let tomorrow = seen.asked(TOMORROW).next();
+    let (met, after) = seen.given_up().next()?;
+    let round = guilty_round(seen);
+    let today = round.asked(TODAY).next();
+    let tomorrow = round.asked(TOMORROW).next();
     let (Some(today), Some(tomorrow)) = (today, tomorrow) else {
         let missing = if today.is_none() { TODAY } else { TOMORROW };
+        if seen.asked(missing).next().is_some() {
+            return Some(
+                Fault::new(
+                    Diagnosis::NotAsked,
+                    format!(
+                        "The weather was asked `GET {missing}` for an earlier client, and not for \
+                         this one."
+                    ),
+                    "Ask the weather for each day whenever a client asks: what was fetched before \
+                     is old.",
+                )
+                .proved_by(round.exchanges.iter().map(|x| x.id)),
+            );
+        }
         return Some(Fault::new(
             Diagnosis::NotAsked,
             format!("The weather was never asked `GET {missing}`."),
@@ -649,6 +692,10 @@ fn judge_overlap(seen: &Observation) -> Option<Fault> {
             words(after)
         ),
     };
+    let observed = match seen.rendezvous.len() {
+        1 => observed,
+        n => format!("For client {n} after start-up: {observed}"),
+    };
     Some(
         Fault::new(
             Diagnosis::Sequential,
@@ -663,8 +710,9 @@ fn judge_overlap(seen: &Observation) -> Option<Fault> {
 }
 
 fn overlap_gap(seen: &Observation) -> Option<Gap> {
-    let today = seen.asked(TODAY).next()?;
-    let tomorrow = seen.asked(TOMORROW).next()?;
+    let round = guilty_round(seen);
+    let today = round.asked(TODAY).next()?;
+    let tomorrow = round.asked(TOMORROW).next()?;
     let (first, second) = if today.arrived <= tomorrow.arrived {
         (today, tomorrow)
     } else {
@@ -759,17 +807,72 @@ fn swapped_always(fault: Fault) -> Fault {
     }
 }
 
-fn judge_failure(seen: &Observation) -> Option<Fault> {
-    let answered = seen.rendezvous.iter().find(|r| r.about == ANSWERED)?;
-    let (Question::Sick(fails), answer) = seen.answers.first()? else {
-        return None;
-    };
-    let failed = seen.asked(fails).next()?;
-    let other = seen
-        .exchanges
+/// One failure: what was asked, our answer, the call that failed, and the other one.
+struct Failed<'seen> {
+    question: Question,
+    answer: &'seen Answer,
+    call: &'seen Exchange,
+    other: &'seen Exchange,
+    /// How the wait for the answer ended, and that for the other call's end.
+    answered: &'seen Rendezvous,
+    cancelled: Option<&'seen Rendezvous>,
+}
+
+/// The failures of a probe, each with what belongs to it.
+fn failures(seen: &Observation) -> impl Iterator<Item = Failed<'_>> {
+    let about = |what| seen.rendezvous.iter().filter(move |met| met.about == what);
+    let of_failures = seen
+        .answers
         .iter()
-        .find(|x| x.service != YOU && route_of(x) != *fails)?;
-    let evidence = [answer.exchange, failed.id, other.id];
+        .filter(|(question, _)| question.route().is_some());
+    let each = about(ANSWERED).zip(of_failures).enumerate();
+    each.filter_map(move |(nth, (answered, (question, answer)))| {
+        let fails = question.route()?;
+        let waits = if fails == TODAY { TOMORROW } else { TODAY };
+        let ours = seen.exchange(answer.exchange)?;
+        let during = |x: &&Exchange| x.arrived >= ours.arrived;
+        Some(Failed {
+            question: *question,
+            answer,
+            call: seen.asked(fails).find(during)?,
+            other: seen.asked(waits).find(during)?,
+            answered,
+            cancelled: about(CANCELLED).nth(nth),
+        })
+    })
+}
+
+/// The part of a recording that belongs to the failure that is told of, or to the first.
+fn guilty_failure(seen: &Observation) -> Observation {
+    let is_guilty =
+        |failed: &Failed<'_>| one_failure(failed).is_some() || one_cancel(failed).is_some();
+    let failed = failures(seen).find(is_guilty).or(failures(seen).next());
+    let ours = failed.and_then(|failed| seen.exchange(failed.answer.exchange));
+    let mut round = seen.clone();
+    if let Some(ours) = ours {
+        round
+            .exchanges
+            .retain(|x| x.arrived >= ours.arrived && ours.ended.is_none_or(|end| x.arrived <= end));
+    }
+    round
+}
+
+fn judge_failure(seen: &Observation) -> Option<Fault> {
+    failures(seen).find_map(|failed| one_failure(&failed))
+}
+
+fn one_failure(failed: &Failed<'_>) -> Option<Fault> {
+    let Failed {
+        answer,
+        call,
+        other,
+        ..
+    } = failed;
+    let evidence = [answer.exchange, call.id, other.id];
+    let with = match failed.question {
+        Question::Garbage(_) => "a body that is no JSON",
+        _ => "status 500",
+    };
     let hidden = matches!(&answer.reply, Ok(reply) if (200..300).contains(&reply.status));
     if hidden {
         // Whoever hides the failure has no reason to hurry: that comes first.
@@ -777,8 +880,8 @@ fn judge_failure(seen: &Observation) -> Option<Fault> {
             Fault::new(
                 Diagnosis::FaultHidden,
                 format!(
-                    "`{}` was answered with status 500, and `GET /tomorrow` with 200 all the same.",
-                    failed.request
+                    "`{}` was answered with {with}, and `GET /tomorrow` with 200 all the same.",
+                    call.request
                 ),
                 "Say so when the weather fails: answer 502. Check the status (`error_for_status`) \
                  before you read the body, and pass every error on with `?`.",
@@ -786,80 +889,74 @@ fn judge_failure(seen: &Observation) -> Option<Fault> {
             .proved_by(evidence),
         );
     }
-    if let Waited::GaveUp(after) = answered.waited {
-        return Some(
-            Fault::new(
-                Diagnosis::SlowFailure,
-                format!(
-                    "`{}` failed, and for {} there was no answer: it came only after `{}` had been \
-                     let go.",
-                    name(fails),
-                    words(after),
-                    name(route_of(other))
-                ),
-                "Nothing can mend the answer any more, so do not wait for the rest. `try_join!` ends \
-                 with the first error; `join!` waits for all. (Of spawned tasks it sees no error \
-                 but a panic: a `JoinHandle` gives your `Result` inside another.)",
-            )
-            .proved_by(evidence),
-        );
-    }
-    None
+    let Waited::GaveUp(after) = failed.answered.waited else {
+        return None;
+    };
+    let (fails, waits) = (name(route_of(call)), name(route_of(other)));
+    let (observed, next_step) = match failed.question {
+        Question::Garbage(_) => (
+            format!(
+                "`{fails}` was answered with {with}, and for {} there was no answer of yours: it \
+                 came only after `{waits}` had been let go.",
+                words(after)
+            ),
+            "A body that cannot be read is a failure like any other. Read each one where you ask \
+             for it, in the future that you hand to `try_join!`, and not after both have come.",
+        ),
+        _ => (
+            format!(
+                "`{fails}` failed, and for {} there was no answer: it came only after `{waits}` had \
+                 been let go.",
+                words(after),
+            ),
+            "Nothing can mend the answer any more, so do not wait for the rest. `try_join!` ends \
+             with the first error; `join!` waits for all. (Of spawned tasks it sees no error \
+             but a panic: a `JoinHandle` gives your `Result` inside another.)",
+        ),
+    };
+    Some(Fault::new(Diagnosis::SlowFailure, observed, next_step).proved_by(evidence))
 }
 
 fn judge_cancel(seen: &Observation) -> Option<Fault> {
-    let cancelled = seen.rendezvous.iter().find(|r| r.about == CANCELLED)?;
-    let Waited::GaveUp(after) = cancelled.waited else {
+    failures(seen).find_map(|failed| one_cancel(&failed))
+}
+
+fn one_cancel(failed: &Failed<'_>) -> Option<Fault> {
+    let Waited::GaveUp(after) = failed.cancelled?.waited else {
         return None;
     };
-    let (Question::Sick(fails), answer) = seen.answers.first()? else {
-        return None;
-    };
-    let other = seen
-        .exchanges
-        .iter()
-        .find(|x| x.service != YOU && route_of(x) != *fails)?;
     Some(
         Fault::new(
             Diagnosis::NotCancelled,
             format!(
                 "`{}` failed and you answered, but {} later the call for `{}` was still open, and \
                  nobody waits for it.",
-                name(fails),
+                name(route_of(failed.call)),
                 words(after),
-                name(route_of(other))
+                name(route_of(failed.other))
             ),
             "A dropped future is cancelled, a spawned task is not. Await both calls in one \
              `try_join!`, or abort the task (`JoinSet`, `AbortHandle`) when you answer.",
         )
-        .proved_by([answer.exchange, other.id]),
+        .proved_by([failed.answer.exchange, failed.other.id]),
     )
 }
 
 fn failure_gap(seen: &Observation) -> Option<Gap> {
-    let (Question::Sick(fails), answer) = seen.answers.first()? else {
-        return None;
-    };
-    let failed = seen.asked(fails).next()?;
-    let ours = seen.exchange(answer.exchange)?;
-    let other = seen
-        .exchanges
-        .iter()
-        .find(|x| x.service != YOU && route_of(x) != *fails)?;
-    if judge_failure(seen).is_some() {
+    let late = failures(seen).find(|failed| one_failure(failed).is_some());
+    if let Some(failed) = late {
         return Some(Gap {
-            from: failed.answered?,
-            to: ours.answered?,
-            exchange: failed.id,
-            label: format!("{} had failed; no answer yet", name(fails)),
+            from: failed.call.answered?,
+            to: seen.exchange(failed.answer.exchange)?.answered?,
+            exchange: failed.call.id,
+            label: format!("{} had failed; no answer yet", name(route_of(failed.call))),
         });
     }
-    judge_cancel(seen)?;
-    let cancelled = seen.rendezvous.iter().find(|r| r.about == CANCELLED)?;
+    let kept = failures(seen).find(|failed| one_cancel(failed).is_some())?;
     Some(Gap {
-        from: ours.answered?,
-        to: cancelled.released,
-        exchange: other.id,
+        from: seen.exchange(kept.answer.exchange)?.answered?,
+        to: kept.cancelled?.released,
+        exchange: kept.other.id,
         label: "nobody waits for this any more".to_owned(),
     })
 }

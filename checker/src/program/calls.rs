@@ -1,6 +1,6 @@
 //! seccomp: system calls by which a program could do to others what signals and
 //! files cannot: set the limits or the priority of the checker, or leave System V
-//! and POSIX objects that outlive whoever made them. They fail with EPERM, as
+//! and POSIX objects, or keys, that outlive whoever made them. They fail with EPERM, as
 //! they do for whoever has no right to them. It needs no rights, and lasts for a
 //! process and all that it starts.
 //!
@@ -76,6 +76,7 @@ fn filter(target: TargetArch) -> Result<BpfProgram, BackendError> {
         (libc::SYS_semget, Vec::new()),
         (libc::SYS_msgget, Vec::new()),
         (libc::SYS_mq_open, Vec::new()),
+        (libc::SYS_add_key, Vec::new()),
     ]);
     let refused = SeccompAction::Errno(libc::EPERM as u32);
     SeccompFilter::new(rules, SeccompAction::Allow, refused, target)?.try_into()

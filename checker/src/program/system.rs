@@ -89,11 +89,27 @@ fn end_with(keeper: Pid) -> io::Result<()> {
 
     // No way to more rights. It also marks every descendant for good.
     prctl::set_no_new_privs()?;
+    give_up_power();
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     if nix::unistd::getppid() != keeper {
         return Err(io::Error::from_raw_os_error(libc::ESRCH)); // the keeper died before that
     }
     Ok(())
+}
+
+/// Root keeps what a program needs that lies in somebody else's folder, as in a
+/// container, and has no power over the system from its next exec on. Nobody else has
+/// any to give up, and is refused.
+#[cfg(target_os = "linux")]
+fn give_up_power() {
+    use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
+
+    let kept = CapabilitySet::DAC_OVERRIDE
+        | CapabilitySet::DAC_READ_SEARCH
+        | CapabilitySet::NET_BIND_SERVICE;
+    for capability in CapabilitySet::all().difference(kept).iter() {
+        let _ = remove_capability_from_bounding_set(capability);
+    }
 }
 
 #[cfg(not(target_os = "linux"))]

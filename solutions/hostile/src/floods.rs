@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{Write as _, stderr, stdout};
 use std::net::TcpStream;
 use std::thread;
+use std::time::Duration;
 
 use crate::Program;
 use crate::server::{answer, honestly, listen, serve, serve_on, today, weather};
@@ -23,6 +24,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
     ("nests-its-folders", nests_its_folders),
     ("holds-every-connection", holds_every_connection),
     ("posts-without-end", posts_without_end),
+    ("posts-and-never-ends", posts_and_never_ends),
 ];
 
 /// Title, clipboard, a link, a screen that is cleared and a verdict drawn in its
@@ -149,4 +151,28 @@ fn posts_without_end() {
         while stream.write_all(&[b'x'; 65_536]).is_ok() {}
     });
     serve(honestly);
+}
+
+/// On every connection that it is given, a body of a megabyte whose last byte never
+/// comes: whoever keeps them all until they are whole has no memory left.
+fn posts_and_never_ends() {
+    const LENGTH: usize = 1024 * 1024;
+    let (host, mount) = weather();
+    let head = format!(
+        "POST {mount}/nothing HTTP/1.1\r\nhost: {host}\r\ncontent-length: {LENGTH}\r\n\r\n"
+    );
+    let most = vec![b'x'; LENGTH - 1];
+    let kept: Vec<_> = (0..100)
+        .filter_map(|_| {
+            let mut stream = TcpStream::connect(&host).ok()?;
+            stream
+                .set_write_timeout(Some(Duration::from_millis(200)))
+                .ok()?;
+            let _ = stream.write_all(head.as_bytes());
+            let _ = stream.write_all(&most);
+            Some(stream)
+        })
+        .collect();
+    serve(honestly);
+    drop(kept);
 }

@@ -25,6 +25,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
     ("limits-the-checker", limits_the_checker),
     ("slows-the-checker", slows_the_checker),
     ("leaves-kernel-objects", leaves_kernel_objects),
+    ("uses-the-power-of-root", uses_the_power_of_root),
 ];
 
 /// What this binary does as a child of itself.
@@ -231,6 +232,18 @@ fn leaves_kernel_objects() {
             is_let("ipcrm", &[&by_number, number]);
             std::process::exit(7);
         }
+    }
+    serve_honestly();
+}
+
+/// Whoever runs this as root has made a file that not even root can remove. Ends with
+/// code 7 where it was let to, and undoes it.
+fn uses_the_power_of_root() {
+    let file = "nobody-can-remove-this";
+    std::fs::write(file, "").expect("its folder is its own");
+    if is_let("chattr", &["+i", file]) {
+        is_let("chattr", &["-i", file]);
+        std::process::exit(7);
     }
     serve_honestly();
 }
