@@ -559,13 +559,17 @@ fn others_may_run_out(route: &str, limit: Duration, exchanges: &[Exchange]) -> b
     // That a call was given up shows at its own service, and a little later than what
     // the program did next shows at another.
     let shown_late = limit / 4;
-    let none_at = |at: Moment| {
-        calls().all(|x| x.ended.is_some_and(|end| end <= at) || at.since(x.arrived) <= shown_late)
+    // Nothing else was under way then, nor just before.
+    let alone = |left: &Exchange, at: Moment| {
+        calls().all(|x| {
+            std::ptr::eq(x, left)
+                || x.ended.is_some_and(|end| end + shown_late <= at)
+                || at.since(x.arrived) <= shown_late
+        })
     };
     let given_up: Vec<_> = calls()
         .filter(|x| x.ending == Ending::Left)
-        .filter_map(|x| x.ended)
-        .filter(|at| none_at(*at))
+        .filter_map(|x| x.ended.filter(|at| alone(x, *at)))
         .collect();
     calls().any(|call| {
         let begun = given_up
