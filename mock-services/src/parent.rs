@@ -1,6 +1,7 @@
 //! The parent hub of ex06: a WebSocket server that takes levels, and that can be
 //! away in every way there is.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -36,7 +37,7 @@ pub enum Mode {
     Deaf,
     /// Takes the connection, and never answers the handshake.
     Hang,
-    /// Takes the connection, and ends it at once.
+    /// Takes the connection, and ends it as soon as the hub is asked for.
     Drop,
 }
 
@@ -55,6 +56,9 @@ pub struct Level {
 #[derive(Debug)]
 pub struct Parent {
     address: SocketAddr,
+    /// Where the hub is: `/k3f9/broadcast`. Whoever finds the port and has not been
+    /// told is nobody's attempt.
+    path: Arc<str>,
     shared: Arc<Shared>,
     accepting: Mutex<JoinSet<()>>,
     // Keeps the port ours while nobody listens on it.
@@ -98,8 +102,10 @@ impl Parent {
             .ok_or_else(|| io::Error::other("a socket without an address"))?;
         // A second socket on the same port, where the system allows that.
         let reserved = bound(address).ok();
+        let key = RandomState::new().hash_one(());
         let parent = Self {
             address,
+            path: format!("/{key:016x}{MOUNT}").into(),
             shared: Arc::new(Shared {
                 journal,
                 mode: watch::Sender::default(),
@@ -120,13 +126,14 @@ impl Parent {
         socket.listen(1024)?;
         socket.set_nonblocking(true)?;
         let listener = TcpListener::from_std(socket.into())?;
-        lock(&self.accepting).spawn(accept(listener, self.shared.clone()));
+        let accepting = accept(listener, self.path.clone(), self.shared.clone());
+        lock(&self.accepting).spawn(accepting);
         Ok(())
     }
 
-    /// `ws://127.0.0.1:40001/broadcast`
+    /// `ws://127.0.0.1:40001/k3f9/broadcast`
     pub fn url(&self) -> String {
-        format!("ws://{}{MOUNT}", self.address)
+        format!("ws://{}{}", self.address, self.path)
     }
 
     /// From now on, new connections are treated like that.
@@ -153,9 +160,12 @@ impl Parent {
         self.listen(bound(self.address)?)
     }
 
-    /// When connections were opened, in order; whatever became of them.
+    /// When connections were opened that asked for the hub, in order; whatever became
+    /// of them.
     pub fn attempts(&self) -> Vec<Moment> {
-        lock(&self.shared.attempts).clone()
+        let mut attempts = lock(&self.shared.attempts).clone();
+        attempts.sort_unstable();
+        attempts
     }
 
     /// Every level so far, in order.
@@ -183,13 +193,13 @@ fn bound(at: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, path: Arc<str>, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(serve(stream, shared.clone()));
+                    connections.spawn(serve(stream, path.clone(), shared.clone()));
                 }
                 Err(_) => { let _ = connections.join_next().await; }
             },
@@ -204,11 +214,33 @@ struct Json {
     value: f64,
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+/// Whether what comes first on a connection asks for that path. Nothing is taken from it.
+async fn asks_for(path: &str, stream: &TcpStream) -> bool {
+    let wanted = format!("GET {path} ");
+    let mut line = vec![0; wanted.len()];
+    loop {
+        match stream.peek(&mut line).await {
+            Ok(0) | Err(_) => return false,
+            Ok(come) if come == line.len() => return line == wanted.as_bytes(),
+            // The rest of it is on its way.
+            Ok(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, path: Arc<str>, shared: Arc<Shared>) {
     let mut generation = shared.generation.subscribe();
     generation.mark_unchanged();
     let mode = *shared.mode.borrow();
-    lock(&shared.attempts).push(shared.journal.clock().now());
+    let opened = shared.journal.clock().now();
+    let is_ours = tokio::select! {
+        is_ours = asks_for(&path, &stream) => is_ours,
+        _ = generation.changed() => false,
+    };
+    if !is_ours {
+        return;
+    }
+    lock(&shared.attempts).push(opened);
     let number = shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
     let mut entry = shared
         .journal

@@ -964,3 +964,86 @@ fn failure_gap(seen: &Observation) -> Option<Gap> {
 fn name(route: &str) -> &str {
     route.trim_start_matches('/')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callbacks_are_told_of_callbacks() {
+        for (diagnosis, word) in [
+            (Diagnosis::Sequential, "event loop"),
+            (Diagnosis::LabelsSwap, "callback"),
+            (Diagnosis::SlowFailure, "Option::take"),
+            (Diagnosis::NotCancelled, "cancel"),
+        ] {
+            let step = in_callbacks(diagnosis).expect("callbacks have another step");
+            assert!(step.contains(word), "{diagnosis}: {step}");
+            assert!(!step.contains("try_join"), "{diagnosis}: {step}");
+        }
+        assert_eq!(in_callbacks(Diagnosis::WrongBody), None);
+    }
+
+    /// One client's round: its own exchange, and the calls for today and tomorrow.
+    fn round(id: u32, from: u64, today: (u64, u64), tomorrow: (u64, u64)) -> [Exchange; 3] {
+        use mock_services::exchange::Ending;
+        use mock_services::moment::Moment;
+
+        let exchange = |id, service: &str, route: &str, (from, to)| Exchange {
+            id,
+            service: service.to_owned(),
+            connection: 1,
+            request: format!("GET {route}"),
+            arrived: Moment::from_micros(from),
+            answered: Some(Moment::from_micros(to)),
+            ended: Some(Moment::from_micros(to)),
+            status: Some(200),
+            ending: Ending::Answered,
+            frames: Vec::new(),
+        };
+        let to = today.1.max(tomorrow.1) + 1;
+        [
+            exchange(id, YOU, "/tomorrow", (from, to)),
+            exchange(id + 1, "weather", TODAY, today),
+            exchange(id + 2, "weather", TOMORROW, tomorrow),
+        ]
+    }
+
+    #[test]
+    fn the_round_that_did_not_meet_is_told_of_and_drawn() {
+        let met = |waited| Rendezvous {
+            about: "both calls",
+            wanted: 2,
+            reached: 2,
+            waited,
+            released: mock_services::moment::Moment::from_micros(250_030),
+            sat_idle: None,
+        };
+        let together = round(1, 0, (1, 9), (2, 9));
+        let apart = round(4, 20, (25, 250_030), (250_040, 250_050));
+        let mut seen = Observation {
+            exchanges: [together.clone(), apart].concat(),
+            rendezvous: vec![
+                met(Waited::Done(())),
+                met(Waited::GaveUp(Duration::from_millis(250))),
+            ],
+            ..Observation::default()
+        };
+        let fault = judge_overlap(&seen).expect("the second client's calls came apart");
+        assert_eq!(fault.diagnosis, Diagnosis::Sequential);
+        assert!(
+            fault.observed.starts_with("For client 2 "),
+            "{}",
+            fault.observed
+        );
+        let drawn: Vec<_> = guilty_round(&seen).exchanges.iter().map(|x| x.id).collect();
+        assert_eq!(drawn, [4, 5, 6]);
+        assert_eq!(overlap_gap(&seen).map(|gap| gap.exchange), Some(6));
+
+        seen.exchanges = [together, round(7, 20, (25, 30), (26, 31))].concat();
+        seen.rendezvous[1].waited = Waited::Done(());
+        assert!(judge_overlap(&seen).is_none());
+        let drawn: Vec<_> = guilty_round(&seen).exchanges.iter().map(|x| x.id).collect();
+        assert_eq!(drawn, [1, 2, 3]);
+    }
+}

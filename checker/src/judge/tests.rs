@@ -195,6 +195,54 @@ fn a_call_at_a_time_when_nobody_asked_is_nobodys() {
     }
 }
 
+#[test]
+fn who_asks_before_there_is_a_client_asks_for_none() {
+    let asked = |id, at| exchange(id, "auth", "/auth", at, at + 4);
+    let gave_up = |others| {
+        let mut seen = crowd(others);
+        seen.exchanges
+            .iter_mut()
+            .filter(|x| x.service == YOU)
+            .for_each(|x| x.arrived = Moment::from_micros(8));
+        seen.rendezvous[0].waited = Waited::GaveUp(std::time::Duration::from_millis(250));
+        seen.rendezvous[0].reached = 1;
+        diagnosed(&seen)
+    };
+    let in_time = gave_up(vec![asked(5, 8), asked(6, 9)]);
+    assert_eq!(in_time, Some(Diagnosis::SerialisedClients));
+    let ahead = gave_up(vec![asked(5, 7), asked(6, 9)]);
+    assert_eq!(ahead, Some(Diagnosis::NotAsked));
+}
+
+#[test]
+fn a_healthz_that_stands_still_after_the_calls_is_a_blocked_thread() {
+    let asked = |id| exchange(id, "auth", "/auth", 1, 5);
+    let mut seen = crowd(vec![asked(5), asked(6)]);
+    let after = std::time::Duration::from_millis(63);
+    seen.health = Some(HealthSeen::SilentAfterwards(after));
+    let (clients, health) = together(&CONTRACT, &Weather::from_seed(1), &seen, None);
+    assert!(clients.is_none());
+    let health = health.expect("a fault");
+    assert_eq!(health.diagnosis, Diagnosis::BlockedRuntime);
+    assert!(health.observed.contains("63 ms"), "{}", health.observed);
+}
+
+#[test]
+fn each_service_is_looked_for_where_its_own_variable_says() {
+    let seen = crowd(vec![]);
+    let (_, answer) = &seen.answers[0];
+    let step = |route| not_asked(&CONTRACT, &seen, answer, "200", route).next_step;
+    assert!(step("/auth").contains("AUTH_URL"));
+    assert!(step("/services").contains("DISCOVERY_URL"));
+    assert!(step("/tomorrow").contains("WEATHER_URL"));
+}
+
+#[test]
+fn a_busy_machine_is_what_the_next_step_is_about() {
+    let check = Check::new(&CONTRACT, "health", "it is well", "200");
+    assert!(check.inconclusive().next_step.contains("busy"));
+}
+
 proptest::proptest! {
     #[test]
     fn any_body_is_shown_on_one_short_line(body: String) {

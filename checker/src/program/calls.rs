@@ -18,6 +18,9 @@ use seccompiler::{
     SeccompCondition, SeccompFilter, SeccompRule, TargetArch, apply_filter,
 };
 
+/// `PRIO_USER`, whose type differs from one C library to another.
+const PRIORITY_OF_USER: u64 = 2;
+
 /// `IOPRIO_WHO_PROCESS`, which `libc` does not have.
 const IOPRIO_OF_PROCESS: u64 = 1;
 
@@ -60,10 +63,7 @@ fn filter(target: TargetArch) -> Result<BpfProgram, BackendError> {
         ),
         (
             libc::SYS_setpriority,
-            any_of(vec![
-                vec![not(1, 0)?],
-                vec![is(0, u64::from(libc::PRIO_USER as u32))?],
-            ])?,
+            any_of(vec![vec![not(1, 0)?], vec![is(0, PRIORITY_OF_USER)?]])?,
         ),
         (
             libc::SYS_ioprio_set,
