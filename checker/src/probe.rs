@@ -256,6 +256,7 @@ pub async fn together(
         };
         let mut pause = Duration::from_millis(1);
         let mut over = None;
+        let began = Instant::now();
         let mut answered = Instant::now();
         let mut longest = Duration::ZERO;
         tokio::pin!(waiting);
@@ -276,7 +277,9 @@ pub async fn together(
             let (unwatched, seen_now) = loop {
                 tokio::select! {
                     biased;
-                    waited = &mut waiting, if over.is_none() => over = Some(waited?),
+                    waited = &mut waiting, if over.is_none() => {
+                        over = Some((waited?, began.elapsed()));
+                    }
                     (unwatched, health) = &mut health => break (unwatched, health?),
                 }
             };
@@ -285,10 +288,12 @@ pub async fn together(
             longest = longest.max(unwatched);
             let silent = matches!(seen.health, Some(HealthSeen::Silent(_)));
             match over {
-                Some(waited) => {
-                    // Whoever came late may have been blocked meanwhile. Who did not
-                    // come at all was not kept from it by something that has passed.
-                    seen.too_busy |= longest > UNWATCHED && waited == Waited::Done(());
+                Some((waited, after)) => {
+                    // Whoever came late may have been blocked meanwhile, unless it came
+                    // later than that explains. Who did not come at all was not kept
+                    // from it by something that has passed.
+                    let unseen = longest > UNWATCHED && 2 * longest > after;
+                    seen.too_busy |= unseen && waited == Waited::Done(());
                     break waited;
                 }
                 None if silent => {
