@@ -4,9 +4,9 @@
 //! they do for whoever has no right to them. It needs no rights, and lasts for a
 //! process and all that it starts.
 //!
-//! A thread's processors may be set, also by its number: pools of threads do so,
-//! and nobody is slowed by it below half a processor. Priorities are not, for a
-//! thread either: a filter cannot tell a thread of the program from a process
+//! A thread's processors may be set, also by its number, because pools of threads do
+//! so; whoever uses that against the checker gets a late verdict. Priorities may not,
+//! a thread's neither: a filter cannot tell a thread of the program from a process
 //! that is none of its own.
 
 use std::collections::BTreeMap;
@@ -44,8 +44,7 @@ pub(super) fn available() -> bool {
 }
 
 fn filter(target: TargetArch) -> Result<BpfProgram, BackendError> {
-    let condition =
-        |argument, length, is, value| SeccompCondition::new(argument, length, is, value);
+    let condition = SeccompCondition::new;
     let not = |argument, value| condition(argument, Length::Dword, Is::Ne, value);
     let is = |argument, value| condition(argument, Length::Dword, Is::Eq, value);
     let any_of = |rules: Vec<Vec<SeccompCondition>>| -> Result<Vec<_>, BackendError> {
