@@ -564,6 +564,26 @@ pub fn silence(contract: &Contract, seen: &Observation) -> Option<Fault> {
             .proved_by(evidence),
         );
     }
+    if let Question::Trickle(route) = question {
+        return Some(
+            Fault::new(
+                Diagnosis::NoTimeout,
+                format!(
+                    "{} answered `GET {route}` bit by bit, and its body never ended. After {} `GET \
+                     {}` still had no answer. UPSTREAM_TIMEOUT_MS was {}. Where nothing more came, \
+                     the time limit did work.",
+                    service_first(route),
+                    words(after),
+                    contract.route,
+                    seen.limit.as_millis()
+                ),
+                "A limit on each read (`read_timeout`) begins anew with every byte. Put it around \
+                 the whole call, the body included (`tokio::time::timeout`), and answer 504 when it \
+                 is over.",
+            )
+            .proved_by(evidence),
+        );
+    }
     if let Some(fault) = blocked(seen, contract.route) {
         return Some(fault.proved_by(evidence));
     }
@@ -936,7 +956,9 @@ fn one_fault(
         ),
         Question::Reset(route) => (format!("reset the connection on `GET {route}`"), 502),
         Question::Refused(_) => ("refused the connection".to_owned(), 502),
-        Question::Hang(route) => (format!("took `GET {route}` and then said no more"), 504),
+        Question::Hang(route) | Question::Trickle(route) => {
+            (format!("took `GET {route}` and then said no more"), 504)
+        }
     };
     let route = question.route().unwrap_or(contract.route);
     let (service, who) = (service_first(route), service_of(route));

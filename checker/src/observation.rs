@@ -148,6 +148,8 @@ pub enum Question {
     Refused(&'static str),
     /// The service takes the request and never answers, or stops in mid-body.
     Hang(&'static str),
+    /// The service sends its body bit by bit, and never ends it.
+    Trickle(&'static str),
     /// A plain request after all those.
     Afterwards,
     /// A request with that one of the keys that auth allows.
@@ -173,7 +175,8 @@ impl Question {
             | Self::Cut(route)
             | Self::Reset(route)
             | Self::Refused(route)
-            | Self::Hang(route) => Some(route),
+            | Self::Hang(route)
+            | Self::Trickle(route) => Some(route),
         }
     }
 }

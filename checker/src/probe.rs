@@ -1,12 +1,13 @@
 //! The questions that every exercise asks. Each runs against an instance of the
 //! program of its own and returns what it saw; none of them judges.
 
+use std::future::Future;
 use std::time::{Duration, Instant};
 
 use mock_services::exchange::{Ending, Exchange};
 use mock_services::moment::Moment;
 use mock_services::scene::Scene;
-use mock_services::script::{Delivery, Hold, Treatment};
+use mock_services::script::{Delivery, Hold, Treatment, Trickle};
 use tokio::task::JoinSet;
 
 use crate::client::{Answer, Reply, YOU};
@@ -14,7 +15,7 @@ use crate::contract::{Contract, service_of};
 use crate::observation::{HealthSeen, Observation, Question, Rendezvous, Silence, route_of};
 use crate::probing::{Probing, Source};
 use crate::run::Run;
-use crate::stage::{ANSWER_QUIET, Health, QUIET, Setting, Stage, Trouble, Unset, Waited};
+use crate::stage::{ANSWER_QUIET, Asking, Health, QUIET, Setting, Stage, Trouble, Unset, Waited};
 
 /// The time limit that the program is told where a service hangs.
 pub const HANG_LIMIT: Duration = Duration::from_millis(42);
@@ -229,7 +230,7 @@ pub async fn together(
     // In one go, with `/healthz` in their midst: however late this machine lets
     // anybody run, some clients have been there before it.
     let mut asking = crowd(contract, stage, clients / 2);
-    let mut in_their_midst = Some(stage.ask_health());
+    let in_their_midst = stage.ask_health();
     crowd_into(&mut asking, contract, stage, clients - clients / 2);
     let in_flight = |exchanges: &[Exchange]| {
         contract
@@ -242,69 +243,9 @@ pub async fn together(
     let met = stage
         .journal
         .until(|exchanges| (in_flight(exchanges) >= clients).then_some(()));
-    tokio::pin!(met);
 
-    // While the clients come in, and once more when all of them are held.
     let mut late = JoinSet::new();
-    let waited = {
-        let waiting = async {
-            // A program may take its time before it asks anybody.
-            match begun(stage).await? {
-                Waited::Done(()) => stage.patiently(&mut met, QUIET).await,
-                other => Ok(other),
-            }
-        };
-        let mut pause = Duration::from_millis(1);
-        let mut over = None;
-        let began = Instant::now();
-        let mut answered = Instant::now();
-        let mut longest = Duration::ZERO;
-        tokio::pin!(waiting);
-        loop {
-            let asked = in_their_midst.take();
-            let health = async move {
-                match asked {
-                    Some(asked) => (Duration::ZERO, stage.health_of(asked).await),
-                    None => {
-                        tokio::time::sleep(pause).await;
-                        let asked = stage.ask_health();
-                        (answered.elapsed(), stage.health_of(asked).await)
-                    }
-                }
-            };
-            tokio::pin!(health);
-            // Whoever has been asked is waited for: a late answer is evidence.
-            let (unwatched, seen_now) = loop {
-                tokio::select! {
-                    biased;
-                    waited = &mut waiting, if over.is_none() => {
-                        over = Some((waited?, began.elapsed()));
-                    }
-                    (unwatched, health) = &mut health => break (unwatched, health?),
-                }
-            };
-            note_health(seen_now, seen, &mut late);
-            answered = Instant::now();
-            longest = longest.max(unwatched);
-            let silent = matches!(seen.health, Some(HealthSeen::Silent(_)));
-            match over {
-                Some((waited, after)) => {
-                    // Whoever came late may have been blocked meanwhile, unless it came
-                    // later than that explains. Who did not come at all was not kept
-                    // from it by something that has passed.
-                    let unseen = longest > UNWATCHED && 2 * longest > after;
-                    seen.too_busy |= unseen && waited == Waited::Done(());
-                    break waited;
-                }
-                None if silent => {
-                    // It may be long before it asks; that it stands still has been seen.
-                    let rest = tokio::time::timeout(2 * QUIET, &mut waiting).await;
-                    break rest.unwrap_or(Ok(Waited::GaveUp(2 * QUIET)))?;
-                }
-                None => pause = (pause * 2).min(Duration::from_millis(20)),
-            }
-        }
-    };
+    let waited = while_they_come(stage, seen, in_their_midst, &mut late, met).await?;
     let reached = in_flight(&stage.journal.exchanges());
     if !matches!(seen.health, Some(HealthSeen::Silent(_))) {
         note_health(stage.health().await?, seen, &mut late);
@@ -320,25 +261,111 @@ pub async fn together(
     });
     hold.release();
 
-    let mut was_silent = matches!(seen.health, Some(HealthSeen::Silent(_)));
-    let answered = stage.patiently(
-        async {
-            let mut answers = Vec::new();
-            while let Some(Ok(answer)) = asking.join_next().await {
-                answers.push((Question::Plain, answer));
-            }
-            while late.join_next().await.is_some() {}
-            answers
-        },
-        ANSWER_QUIET,
-    );
-    tokio::pin!(answered);
-    // What handlers do once they have what they waited for may block as well.
+    let answered = async {
+        let mut answers = Vec::new();
+        while let Some(Ok(answer)) = asking.join_next().await {
+            answers.push((Question::Plain, answer));
+        }
+        while late.join_next().await.is_some() {}
+        answers
+    };
+    match while_they_are_answered(stage, seen, answered).await? {
+        Waited::Done(answers) => seen.answers = answers,
+        Waited::GaveUp(after) => {
+            seen.silence = Some(Silence {
+                question: Question::Plain,
+                after,
+            });
+        }
+        Waited::TooBusy => seen.too_busy = true,
+    }
+    Ok(())
+}
+
+/// Waits until all clients have met, and asks for `/healthz` while they come in: first in
+/// their midst, then again and again.
+async fn while_they_come(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    in_their_midst: std::io::Result<Asking>,
+    late: &mut JoinSet<()>,
+    met: impl Future<Output = ()>,
+) -> Result<Waited<()>, Trouble> {
+    let mut asked = Some(in_their_midst);
+    let waiting = async {
+        // A program may take its time before it asks anybody.
+        match begun(stage).await? {
+            Waited::Done(()) => stage.patiently(met, QUIET).await,
+            other => Ok(other),
+        }
+    };
     let mut pause = Duration::from_millis(1);
-    let answers = loop {
+    let mut over = None;
+    let began = Instant::now();
+    let mut answered = Instant::now();
+    let mut longest = Duration::ZERO;
+    tokio::pin!(waiting);
+    loop {
+        let asked = asked.take();
+        let health = async move {
+            match asked {
+                Some(asked) => (Duration::ZERO, stage.health_of(asked).await),
+                None => {
+                    tokio::time::sleep(pause).await;
+                    let asked = stage.ask_health();
+                    (answered.elapsed(), stage.health_of(asked).await)
+                }
+            }
+        };
+        tokio::pin!(health);
+        // Whoever has been asked is waited for: a late answer is evidence.
+        let (unwatched, seen_now) = loop {
+            tokio::select! {
+                biased;
+                waited = &mut waiting, if over.is_none() => {
+                    over = Some((waited?, began.elapsed()));
+                }
+                (unwatched, health) = &mut health => break (unwatched, health?),
+            }
+        };
+        note_health(seen_now, seen, late);
+        answered = Instant::now();
+        longest = longest.max(unwatched);
+        let silent = matches!(seen.health, Some(HealthSeen::Silent(_)));
+        match over {
+            Some((waited, after)) => {
+                // Whoever came late may have been blocked meanwhile, unless it came
+                // later than that explains. Who did not come at all was not kept
+                // from it by something that has passed.
+                let unseen = longest > UNWATCHED && 2 * longest > after;
+                seen.too_busy |= unseen && waited == Waited::Done(());
+                return Ok(waited);
+            }
+            None if silent => {
+                // It may be long before it asks; that it stands still has been seen.
+                let rest = tokio::time::timeout(2 * QUIET, &mut waiting).await;
+                return rest.unwrap_or(Ok(Waited::GaveUp(2 * QUIET)));
+            }
+            None => pause = (pause * 2).min(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// Waits for the answers to all clients, and asks for `/healthz` meanwhile: what handlers
+/// do once they have what they waited for may block as well.
+async fn while_they_are_answered<T>(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    answered: impl Future<Output = T>,
+) -> Result<Waited<T>, Trouble> {
+    let mut was_silent = matches!(seen.health, Some(HealthSeen::Silent(_)));
+    let answered = stage.patiently(answered, ANSWER_QUIET);
+    tokio::pin!(answered);
+    let mut pause = Duration::from_millis(1);
+    loop {
         tokio::select! {
             biased;
-            answers = &mut answered => break answers?,
+            answers = &mut answered => return answers,
             () = tokio::time::sleep(pause), if !was_silent => pause = (pause * 2).min(QUIET),
         }
         let health = stage.health();
@@ -361,23 +388,12 @@ pub async fn together(
             Health::Answered(_) | Health::Broken => {}
         }
         if let Some(answers) = all {
-            break answers;
+            return Ok(answers);
         }
         if was_silent {
-            break answered.await?;
+            return answered.await;
         }
-    };
-    match answers {
-        Waited::Done(answers) => seen.answers = answers,
-        Waited::GaveUp(after) => {
-            seen.silence = Some(Silence {
-                question: Question::Plain,
-                after,
-            });
-        }
-        Waited::TooBusy => seen.too_busy = true,
     }
-    Ok(())
 }
 
 /// Waits until the program has asked a service for a client, or has answered all
@@ -448,7 +464,14 @@ pub async fn refused(
     .await
 }
 
-/// The service hangs: for one client before the head, for the next in mid-body.
+/// Far more often than a program's time runs out.
+const TRICKLE: Duration = Duration::from_millis(5);
+
+/// How a service can hang, a call each.
+const WAYS_TO_HANG: usize = 3;
+
+/// The service hangs: for one client before the head, for the next in mid-body, and for
+/// the third its body comes without end.
 ///
 /// # Errors
 /// Where the program ends or floods.
@@ -459,7 +482,7 @@ pub async fn hangs(
     seen: &mut Observation,
 ) -> Result<(), Trouble> {
     seen.title = format!(
-        "{} takes the request and then says no more",
+        "{} takes the request and never answers it whole",
         service_of(route)
     );
     let mut well = 0;
@@ -480,18 +503,22 @@ pub async fn hangs(
         );
         well = calls_of(route, &stage.journal.exchanges()).count() as u32;
     }
+    let trickle = Trickle::every(TRICKLE);
+    let flowing = trickle.clone();
     stage.play(move |asked| {
         if asked.path != route {
             Treatment::default()
-        } else if (asked.nth - well) % 2 == 1 {
-            Treatment::delivery(Delivery::Hang)
         } else {
-            Treatment::delivery(Delivery::HangInBody)
+            match (asked.nth - well) as usize % WAYS_TO_HANG {
+                1 => Treatment::delivery(Delivery::Hang),
+                2 => Treatment::delivery(Delivery::HangInBody),
+                _ => Treatment::trickled(&flowing),
+            }
         }
     });
     let before = stage.program.activity();
     let since = stage.journal.clock().now();
-    let mut asking = crowd(contract, stage, 2);
+    let mut asking = crowd(contract, stage, WAYS_TO_HANG);
     while !asking.is_empty() {
         let next = stage.patiently(asking.join_next(), NO_LIMIT_AFTER).await?;
         match next {
@@ -510,22 +537,30 @@ pub async fn hangs(
             }
         }
     }
-    // Clients may have shared a call, and a call may be lost on a busy machine.
+    // Clients may have shared calls, and a call may be lost on a busy machine.
     let exchanges = || {
         let mut all = stage.journal.exchanges();
         all.retain(|x| x.arrived >= since);
         all
     };
     let came = || calls_of(route, &exchanges()).count();
-    if came() < 2 {
-        ask(contract, stage, seen, Question::Hang(route), NO_LIMIT_AFTER).await?;
+    for _ in 1..WAYS_TO_HANG {
+        if came() < WAYS_TO_HANG {
+            ask(contract, stage, seen, Question::Hang(route), NO_LIMIT_AFTER).await?;
+        }
     }
-    if seen.silence.is_some() {
+    if let Some(silence) = &mut seen.silence {
+        let open = exchanges();
+        let open = calls_of(route, &open).filter(|x| x.ended.is_none()).count();
+        if open > 0 && open == trickle.under_way() {
+            silence.question = Question::Trickle(route);
+        }
         return Ok(());
     }
-    // A 504 proves a limit on the call that hangs only if both ways to hang were
-    // met and the limit cannot have ended another call: every other answer went
-    // out in good time, and the program did not lack a processor to read it.
+    // A 504 proves a limit on the call that hangs only if every way to hang was met and
+    // the limit cannot have ended another call: every other answer went out in good
+    // time, and the program did not lack a processor to read it. And it proves a limit
+    // on the whole of a body only if that body was never silent for long.
     let half = seen.limit / 2;
     let starved = match (before, stage.program.activity()) {
         (Some(before), Some(after)) => after.waited.saturating_sub(before.waited) > half,
@@ -535,8 +570,10 @@ pub async fn hangs(
     let gave_up = |(_, answer): &(Question, Answer)| {
         answer.reply.as_ref().is_ok_and(|reply| reply.status == 504)
     };
-    let lost = calls_of(route, &exchanges).count() < 2 && seen.answers.iter().any(gave_up);
-    seen.too_busy |= starved || lost || others_may_run_out(route, half, &exchanges);
+    let lost =
+        calls_of(route, &exchanges).count() < WAYS_TO_HANG && seen.answers.iter().any(gave_up);
+    let paused = trickle.longest_pause() > half;
+    seen.too_busy |= starved || lost || paused || others_may_run_out(route, half, &exchanges);
     Ok(())
 }
 
@@ -547,7 +584,7 @@ fn calls_of<'a>(route: &str, exchanges: &'a [Exchange]) -> impl Iterator<Item = 
         .filter(move |x| x.service != YOU && route_of(x) == route)
 }
 
-/// Whether a call that a service is to answer, which is any but every other one of
+/// Whether a call that a service is to answer, which is any but one in three of
 /// the route that hangs, was not answered within `limit` of the earliest moment at
 /// which the program can have begun to wait for it. That is our first request. A
 /// program that takes one client at a time begins with the next when a call was
@@ -558,7 +595,7 @@ fn others_may_run_out(route: &str, limit: Duration, exchanges: &[Exchange]) -> b
     };
     let calls = || exchanges.iter().filter(|x| x.service != YOU);
     let unanswered = calls().filter(|x| x.answered.is_none()).count();
-    if unanswered > calls_of(route, exchanges).count().div_ceil(2) {
+    if unanswered > calls_of(route, exchanges).count().div_ceil(WAYS_TO_HANG) {
         return true;
     }
     // That a call was given up shows at its own service, and a little later than what

@@ -16,7 +16,7 @@ use mock_services::journal::{Ids, Journal};
 use mock_services::moment::Clock;
 use mock_services::parent;
 use mock_services::scene::Scene;
-use mock_services::script::{Delivery, Treatment};
+use mock_services::script::{Delivery, Treatment, Trickle};
 use mock_services::tap::{Behind, Tap};
 use mock_services::weather::{self, Weather};
 
@@ -75,6 +75,8 @@ enum Fault {
     HangInBody,
     /// A byte every 50 ms
     Dribble,
+    /// A byte every 50 ms, without end
+    Trickle,
 }
 
 impl Fault {
@@ -103,6 +105,7 @@ impl Options {
             Some(Fault::Dribble) => {
                 Treatment::delivery(Delivery::Dribble(Duration::from_millis(50)))
             }
+            Some(Fault::Trickle) => Treatment::trickled(&Trickle::every(Duration::from_millis(50))),
         };
         Treatment {
             latency,

@@ -2,10 +2,12 @@
 //! [journal](crate::journal).
 
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::scene::Scene;
 
@@ -22,6 +24,8 @@ pub struct Treatment {
     pub cork: Option<Cork>,
     /// How the answer goes out.
     pub delivery: Delivery,
+    /// Lets the body come bit by bit, without end, whatever its delivery is.
+    pub trickle: Option<Trickle>,
     /// Whether the connection is closed after the answer.
     pub close: bool,
 }
@@ -39,6 +43,14 @@ impl Treatment {
     pub fn scene(scene: Scene) -> Self {
         Self {
             scene,
+            ..Self::default()
+        }
+    }
+
+    /// The right answer, and then more and more of it.
+    pub fn trickled(trickle: &Trickle) -> Self {
+        Self {
+            trickle: Some(trickle.clone()),
             ..Self::default()
         }
     }
@@ -128,6 +140,92 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.waiting.send_modify(|waiting| *waiting -= 1);
+    }
+}
+
+/// Bodies that come bit by bit and never end: all of the answer but its last byte, and
+/// then a space at a time. JSON allows for spaces there. Clones share what is known of
+/// them.
+#[derive(Clone, Debug)]
+pub struct Trickle {
+    every: Duration,
+    flow: Arc<Flow>,
+}
+
+#[derive(Debug, Default)]
+struct Flow {
+    under_way: AtomicUsize,
+    /// In microseconds.
+    longest_pause: AtomicU64,
+}
+
+impl Trickle {
+    /// With this pause after each bit.
+    pub fn every(every: Duration) -> Self {
+        Self {
+            every,
+            flow: Arc::default(),
+        }
+    }
+
+    /// How many bodies are on their way, and still wanted.
+    pub fn under_way(&self) -> usize {
+        self.flow.under_way.load(Ordering::Relaxed)
+    }
+
+    /// The longest time that any body has been silent: as long as its pause or a little
+    /// longer, or far longer on a busy machine. Whoever gives up after a silence may
+    /// have had a reason then.
+    pub fn longest_pause(&self) -> Duration {
+        Duration::from_micros(self.flow.longest_pause.load(Ordering::Relaxed))
+    }
+}
+
+/// One body that trickles.
+#[derive(Debug)]
+pub(crate) struct Trickling {
+    trickle: Trickle,
+    /// What goes out first is as long as this.
+    at_once: usize,
+    last: Option<Instant>,
+}
+
+impl Trickling {
+    pub(crate) fn of(trickle: Trickle, at_once: usize) -> Self {
+        trickle.flow.under_way.fetch_add(1, Ordering::Relaxed);
+        Self {
+            trickle,
+            at_once,
+            last: None,
+        }
+    }
+
+    /// A bit goes out now. Returns how many bytes of it, and the pause after it.
+    pub(crate) fn drips(&mut self) -> (usize, Duration) {
+        let bytes = match self.last {
+            None => self.at_once.max(1),
+            Some(_) => 1,
+        };
+        self.note_pause();
+        self.last = Some(Instant::now());
+        (bytes, self.trickle.every)
+    }
+
+    fn note_pause(&self) {
+        let silent = self.last.map_or(Duration::ZERO, |last| last.elapsed());
+        let micros = u64::try_from(silent.as_micros()).unwrap_or(u64::MAX);
+        self.trickle
+            .flow
+            .longest_pause
+            .fetch_max(micros, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Trickling {
+    fn drop(&mut self) {
+        // Whoever left may have left because of this very pause.
+        self.note_pause();
+        self.trickle.flow.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -28,7 +28,7 @@ use tokio::time::{Instant, Sleep};
 use crate::exchange::Ending;
 use crate::journal::{Entry, Journal};
 use crate::scene;
-use crate::script::{Asked, Delivery, Treatment};
+use crate::script::{Asked, Delivery, Treatment, Trickling};
 
 /// More connections than this are not held at a time: whoever opens them without
 /// end is not to take the descriptors of everybody else.
@@ -40,6 +40,10 @@ const MOST_EXCHANGES: u32 = 20_000;
 /// A request's body may be this long; no contract knows of any. Whoever holds every
 /// connection with one takes 2 MiB of us.
 const LONGEST: usize = 16 * 1024;
+
+/// So many spaces go out one by one before a body that trickles hangs for good. With 5 ms
+/// between them that is longer than anybody waits; as a length it puts nobody off.
+const DRIPS: usize = 8 * 1024;
 
 /// A request's head may be this long.
 const LONGEST_HEAD: usize = 64 * 1024;
@@ -309,9 +313,16 @@ async fn exchange(
     };
     let request = Request::from_parts(head, Full::new(body));
     let due = Instant::now() + treatment.latency + behind.round_trip * if first { 2 } else { 1 };
-    let (mut head, body) = pass_on(request, &told, &shared, &treatment, entry.id())
+    let (mut head, mut body) = pass_on(request, &told, &shared, &treatment, entry.id())
         .await
         .into_parts();
+    let trickling = treatment.trickle.map(|trickle| {
+        let at_once = body.len().saturating_sub(1);
+        body = [&body[..at_once], &[b' '; DRIPS], &body[at_once..]]
+            .concat()
+            .into();
+        Trickling::of(trickle, at_once)
+    });
     if due > Instant::now() {
         tokio::time::sleep_until(due).await;
     }
@@ -342,6 +353,7 @@ async fn exchange(
         rest: body.clone(),
         length: body.len(),
         delivery: treatment.delivery,
+        trickling,
         halved: false,
         pause: None,
         entry: Some(entry),
@@ -370,6 +382,7 @@ fn said(mut entry: Entry, status: StatusCode, why: &'static str) -> Response<Out
         length: why.len(),
         rest: why,
         delivery: Delivery::Whole,
+        trickling: None,
         halved: false,
         pause: None,
         entry: Some(entry),
@@ -445,6 +458,7 @@ struct Outgoing {
     rest: Bytes,
     length: usize,
     delivery: Delivery,
+    trickling: Option<Trickling>,
     /// Whether half of it has gone out, where that is all that will.
     halved: bool,
     pause: Option<Pin<Box<Sleep>>>,
@@ -475,6 +489,15 @@ impl Body for Outgoing {
         if let Some(pause) = &mut self.pause {
             ready!(pause.as_mut().poll(context));
             self.pause = None;
+        }
+        let has_more = self.rest.len() > 1;
+        if let Some(trickling) = &mut self.trickling {
+            if !has_more {
+                return Poll::Pending;
+            }
+            let (bytes, pause) = trickling.drips();
+            self.breathe(pause);
+            return Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(bytes)))));
         }
         // Never the whole body, even where that is one byte long.
         let half = self.length / 2;

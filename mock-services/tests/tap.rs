@@ -8,7 +8,7 @@ use mock_services::exchange::Ending;
 use mock_services::journal::{Ids, Journal};
 use mock_services::moment::Clock;
 use mock_services::scene::Scene;
-use mock_services::script::{Delivery, Hold, Treatment};
+use mock_services::script::{Delivery, Hold, Treatment, Trickle};
 use mock_services::tap::{Behind, Refusal, Tap};
 use mock_services::weather::{self, Reading, Weather, WeatherService};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -160,6 +160,35 @@ async fn a_hang_in_the_body_brings_half_and_keeps_the_connection() {
         seen.extend_from_slice(&chunk[..read]);
     }
     assert_eq!(s.journal.exchanges()[0].ending, Ending::Open);
+}
+
+#[tokio::test]
+async fn a_trickle_brings_more_and_more_and_no_end() {
+    let s = scenery(Duration::ZERO).await;
+    let trickle = Trickle::every(Duration::from_millis(1));
+    let flowing = trickle.clone();
+    s.tap.play(move |_| Treatment::trickled(&flowing));
+    assert_eq!(trickle.under_way(), 0);
+    let mut stream = connect(&s.tap).await;
+    send(&mut stream, "/weather/today").await;
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"   ") {
+        let mut chunk = [0; 512];
+        let read = stream.read(&mut chunk).await.expect("it stays open");
+        assert_ne!(read, 0, "the connection was closed");
+        seen.extend_from_slice(&chunk[..read]);
+    }
+    let seen = String::from_utf8(seen).expect("text");
+    assert!(!seen.contains('}'), "{seen}");
+    assert_eq!(trickle.under_way(), 1);
+    assert_eq!(s.journal.exchanges()[0].ending, Ending::Open);
+    assert!(trickle.longest_pause() >= Duration::from_millis(1));
+    drop(stream);
+    let ending = s
+        .journal
+        .until(|all| all[0].ended.map(|_| all[0].ending))
+        .await;
+    assert_eq!((ending, trickle.under_way()), (Ending::Left, 0));
 }
 
 #[tokio::test]

@@ -185,7 +185,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         judge::trouble(&hung, "while the weather hung")
             .or_else(|| judge::faults(&CONTRACT, weather, &hung)),
         hung.was_too_busy(),
-        "504, before the head and in mid-body",
+        "504, before the head, in mid-body, and where the body never ends",
     );
     let all = [&answers, &crowd, &sick, &refused, &hung];
     let alive = alive().judged(judge::alive(all), false, "up to the end");

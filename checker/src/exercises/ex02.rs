@@ -521,7 +521,7 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
             .or_else(|| judge::faults(&CONTRACT, weather, &hung))
             .or_else(|| judge::faults(&CONTRACT, weather, &hung_too)),
         hung.was_too_busy() || hung_too.was_too_busy(),
-        "504 each time, before the head and in mid-body",
+        "504 each time, before the head, in mid-body, and where the body never ends",
     );
     let all = [
         &answers,

@@ -513,7 +513,7 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
                     .min_by_key(|fault| fault.diagnosis)
             }),
         hung.iter().any(Observation::was_too_busy),
-        "504 each time, before the head and in mid-body",
+        "504 each time, before the head, in mid-body, and where the body never ends",
     );
     let mut all = vec![&answers, &permitted, &keyed, &odd, &mixed, &crowd, &sick];
     all.extend(refused.iter().chain(&hung));
