@@ -570,12 +570,13 @@ pub fn silence(contract: &Contract, seen: &Observation) -> Option<Fault> {
                 Diagnosis::NoTimeout,
                 format!(
                     "{} answered `GET {route}` bit by bit, and its body never ended. After {} `GET \
-                     {}` still had no answer. UPSTREAM_TIMEOUT_MS was {}. Where nothing more came, \
-                     the time limit did work.",
+                     {}` still had no answer. UPSTREAM_TIMEOUT_MS was {}. Where {} fell silent, your \
+                     limit did work.",
                     service_first(route),
                     words(after),
                     contract.route,
-                    seen.limit.as_millis()
+                    seen.limit.as_millis(),
+                    service_of(route)
                 ),
                 "A limit on each read (`read_timeout`) begins anew with every byte. Put it around \
                  the whole call, the body included (`tokio::time::timeout`), and answer 504 when it \
