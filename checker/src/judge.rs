@@ -579,8 +579,8 @@ pub fn silence(contract: &Contract, seen: &Observation) -> Option<Fault> {
                     service_of(route)
                 ),
                 "A limit on each read (`read_timeout`) begins anew with every byte. Put it around \
-                 the whole call, the body included (`tokio::time::timeout`), and answer 504 when it \
-                 is over.",
+                 the whole call, the body included (reqwest's `timeout`, or \
+                 `tokio::time::timeout`), and answer 504 when it is over.",
             )
             .proved_by(evidence),
         );

@@ -673,6 +673,28 @@ time.sleep(600)
     }
 
     #[tokio::test]
+    async fn a_filter_keeps_priorities_and_processors_to_the_program_itself() {
+        if !has("seccomp") {
+            return;
+        }
+        let script = "
+            nice -n 1 taskset -c 0 echo own=1
+            taskset -c -p 0 $OTHER || echo kept=1
+            renice -n 19 -p $OTHER || echo kept=2";
+        let mut other = Command::new("sleep").arg("600").spawn().unwrap();
+        let mut launch = launch(&["sh", "-c", script]);
+        launch.env = vec![("OTHER".to_owned(), other.id().to_string())];
+        let program = Program::start(&launch, Clock::start()).await.unwrap();
+        assert_eq!(exit(&program).await, Exit::Code(0));
+        let ended = end(program).await;
+        other.kill().unwrap();
+        other.wait().unwrap();
+        for line in ["own=1", "kept=1", "kept=2"] {
+            assert!(ended.output.text.contains(line), "{}", ended.output.text);
+        }
+    }
+
+    #[tokio::test]
     async fn whether_it_was_stopped_is_told() {
         for stops in [true, false] {
             let program = sh("echo ready=1; exec sleep 600").await;

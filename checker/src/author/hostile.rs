@@ -154,7 +154,8 @@ pub async fn run(workshop: &Workshop, options: &Options, say: Say<'_>) -> anyhow
     let wrong = sum(|tally| tally.wrong);
     say(&format!(
         "{} gradings in {}, {} busy processes per core: {} right, {wrong} wrong, {} inconclusive; \
-         the checker's memory was {} MiB at most\n",
+         the checker's memory was {} MiB at most\n\
+         (Where an attack ends as `pass`, it came to nothing: the exercise was graded as ever.)\n",
         sum(|tally| tally.right + tally.wrong + tally.undecided),
         words(began.elapsed()),
         options.load,

@@ -1,13 +1,11 @@
 //! seccomp: system calls by which a program could do to others what signals and
-//! files cannot: set the limits or the priority of the checker, or leave System V
+//! files cannot: set the limits, the priority or the processors of others, or leave System V
 //! and POSIX objects, or keys, that outlive whoever made them. They fail with EPERM, as
 //! they do for whoever has no right to them. It needs no rights, and lasts for a
 //! process and all that it starts.
 //!
-//! A thread's processors may be set, also by its number, because pools of threads do
-//! so; whoever uses that against the checker gets a late verdict. Priorities may not,
-//! a thread's neither: a filter cannot tell a thread of the program from a process
-//! that is none of its own.
+//! A thread may set its own priority and its own processors, and no other's: a filter
+//! cannot tell a thread of the program from a process that is none of its own.
 
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
@@ -50,7 +48,7 @@ fn filter(target: TargetArch) -> Result<BpfProgram, BackendError> {
     let any_of = |rules: Vec<Vec<SeccompCondition>>| -> Result<Vec<_>, BackendError> {
         rules.into_iter().map(SeccompRule::new).collect()
     };
-    let priority_of_another = || any_of(vec![vec![not(0, 0)?]]);
+    let of_another = || any_of(vec![vec![not(0, 0)?]]);
     let rules = BTreeMap::from([
         (
             libc::SYS_prlimit64,
@@ -68,9 +66,10 @@ fn filter(target: TargetArch) -> Result<BpfProgram, BackendError> {
             libc::SYS_ioprio_set,
             any_of(vec![vec![not(1, 0)?], vec![not(0, IOPRIO_OF_PROCESS)?]])?,
         ),
-        (libc::SYS_sched_setscheduler, priority_of_another()?),
-        (libc::SYS_sched_setparam, priority_of_another()?),
-        (libc::SYS_sched_setattr, priority_of_another()?),
+        (libc::SYS_sched_setscheduler, of_another()?),
+        (libc::SYS_sched_setparam, of_another()?),
+        (libc::SYS_sched_setattr, of_another()?),
+        (libc::SYS_sched_setaffinity, of_another()?),
         (libc::SYS_shmget, Vec::new()),
         (libc::SYS_semget, Vec::new()),
         (libc::SYS_msgget, Vec::new()),

@@ -1,7 +1,7 @@
 //! Landlock: what keeps a program's writes in its own directory, and its signals
 //! among the processes that it started. It needs no rights, lasts for a process
-//! and all that it starts, and is there from Linux 5.13 (signals: 6.12) on. An
-//! older kernel gives what it has.
+//! and all that it starts, and is there from Linux 5.13 on (truncation: 6.2, signals:
+//! 6.12). An older kernel gives what it has.
 
 use std::path::Path;
 
@@ -38,16 +38,30 @@ fn build(directory: PathFd) -> Result<RulesetCreated, RulesetError> {
     Ok(ruleset)
 }
 
-/// Whether writes are kept in, and whether signals are.
-pub(super) fn available() -> (bool, bool) {
+/// What of it this kernel has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Has {
+    /// Files are written and made nowhere else.
+    pub(super) writes: bool,
+    /// Files are emptied nowhere else.
+    pub(super) truncation: bool,
+    /// Signals are kept in.
+    pub(super) signals: bool,
+}
+
+/// Asks the kernel.
+pub(super) fn available() -> Has {
     let strictly = || Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
-    let writes = strictly()
-        .handle_access(AccessFs::from_write(ABI::V1))
-        .and_then(Ruleset::create)
-        .is_ok();
-    let signals = strictly()
-        .scope(Scope::Signal)
-        .and_then(Ruleset::create)
-        .is_ok();
-    (writes, signals)
+    let keeps = |access: BitFlags<AccessFs>| {
+        let ruleset = strictly().handle_access(access);
+        ruleset.and_then(Ruleset::create).is_ok()
+    };
+    Has {
+        writes: keeps(AccessFs::from_write(ABI::V1)),
+        truncation: keeps(writing()),
+        signals: strictly()
+            .scope(Scope::Signal)
+            .and_then(Ruleset::create)
+            .is_ok(),
+    }
 }
