@@ -303,7 +303,7 @@ async fn while_they_come(
     let mut over = None;
     let began = Instant::now();
     let mut answered = Instant::now();
-    let mut longest = Duration::ZERO;
+    let mut unseen = Duration::ZERO;
     tokio::pin!(waiting);
     loop {
         let asked = asked.take();
@@ -330,15 +330,16 @@ async fn while_they_come(
         };
         note_health(seen_now, seen, late);
         answered = Instant::now();
-        longest = longest.max(unwatched);
+        if unwatched > UNWATCHED {
+            unseen += unwatched;
+        }
         let silent = matches!(seen.health, Some(HealthSeen::Silent(_)));
         match over {
             Some((waited, after)) => {
-                // Whoever came late may have been blocked meanwhile, unless it came
-                // later than that explains. Who did not come at all was not kept
-                // from it by something that has passed.
-                let unseen = longest > UNWATCHED && 2 * longest > after;
-                seen.too_busy |= unseen && waited == Waited::Done(());
+                // Whoever came late may have been blocked meanwhile, now and again,
+                // unless it came far later than that explains. Who did not come at all
+                // was not kept from it by something that has passed.
+                seen.too_busy |= 3 * unseen > after && waited == Waited::Done(());
                 return Ok(waited);
             }
             None if silent => {
