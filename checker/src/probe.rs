@@ -301,45 +301,35 @@ async fn while_they_come(
     };
     let mut pause = Duration::from_millis(1);
     let mut over = None;
-    let began = Instant::now();
-    let mut answered = Instant::now();
-    let mut unseen = Duration::ZERO;
     tokio::pin!(waiting);
     loop {
         let asked = asked.take();
         let health = async move {
-            match asked {
-                Some(asked) => (Duration::ZERO, stage.health_of(asked).await),
+            let asked = match asked {
+                Some(asked) => asked,
                 None => {
                     tokio::time::sleep(pause).await;
-                    let asked = stage.ask_health();
-                    (answered.elapsed(), stage.health_of(asked).await)
+                    stage.ask_health()
                 }
-            }
+            };
+            stage.health_of(asked).await
         };
         tokio::pin!(health);
         // Whoever has been asked is waited for: a late answer is evidence.
-        let (unwatched, seen_now) = loop {
+        let seen_now = loop {
             tokio::select! {
                 biased;
-                waited = &mut waiting, if over.is_none() => {
-                    over = Some((waited?, began.elapsed()));
-                }
-                (unwatched, health) = &mut health => break (unwatched, health?),
+                waited = &mut waiting, if over.is_none() => over = Some(waited?),
+                health = &mut health => break health?,
             }
         };
         note_health(seen_now, seen, late);
-        answered = Instant::now();
-        if unwatched > UNWATCHED {
-            unseen += unwatched;
-        }
         let silent = matches!(seen.health, Some(HealthSeen::Silent(_)));
         match over {
-            Some((waited, after)) => {
-                // Whoever came late may have been blocked meanwhile, now and again,
-                // unless it came far later than that explains. Who did not come at all
-                // was not kept from it by something that has passed.
-                seen.too_busy |= 3 * unseen > after && waited == Waited::Done(());
+            Some(waited) => {
+                // Who did not come at all was not kept from it by something that has
+                // passed.
+                seen.too_busy |= waited == Waited::Done(()) && may_have_been_blocked(stage);
                 return Ok(waited);
             }
             None if silent => {
@@ -350,6 +340,34 @@ async fn while_they_come(
             None => pause = (pause * 2).min(Duration::from_millis(20)),
         }
     }
+}
+
+/// Whether clients came to the services so late that the program may have been blocked in
+/// the times in which `/healthz` had been answered and was not asked again: they are no
+/// small part of the whole. The journals say when that was; whoever reads them may be late.
+fn may_have_been_blocked(stage: &Stage<'_>) -> bool {
+    let calls = stage.journal.exchanges();
+    let (clients, services): (Vec<_>, Vec<_>) = calls.iter().partition(|x| x.service == YOU);
+    let came = services.iter().map(|x| x.arrived).max();
+    let (Some(began), Some(came)) = (clients.iter().map(|x| x.arrived).min(), came) else {
+        return false;
+    };
+    let mut watched_until = began;
+    let mut unseen = Duration::ZERO;
+    let mut pass = |from: Moment, to: Moment| {
+        let unwatched = to.since(from);
+        if unwatched > UNWATCHED {
+            unseen += unwatched;
+        }
+    };
+    for health in stage.health_journal.exchanges() {
+        if health.arrived >= began && health.arrived < came {
+            pass(watched_until, health.arrived);
+            watched_until = health.answered.unwrap_or(came).min(came).max(watched_until);
+        }
+    }
+    pass(watched_until, came);
+    3 * unseen > came.since(began)
 }
 
 /// Waits for the answers to all clients, and asks for `/healthz` meanwhile: what handlers
