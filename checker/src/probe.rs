@@ -329,7 +329,11 @@ async fn while_they_come(
             Some(waited) => {
                 // Who did not come at all was not kept from it by something that has
                 // passed.
-                seen.too_busy |= waited == Waited::Done(()) && may_have_been_blocked(stage);
+                seen.too_busy |= waited == Waited::Done(())
+                    && may_have_been_blocked(
+                        &stage.journal.exchanges(),
+                        &stage.health_journal.exchanges(),
+                    );
                 return Ok(waited);
             }
             None if silent => {
@@ -345,8 +349,7 @@ async fn while_they_come(
 /// Whether clients came to the services so late that the program may have been blocked in
 /// the times in which `/healthz` had been answered and was not asked again: they are no
 /// small part of the whole. The journals say when that was; whoever reads them may be late.
-fn may_have_been_blocked(stage: &Stage<'_>) -> bool {
-    let calls = stage.journal.exchanges();
+fn may_have_been_blocked(calls: &[Exchange], healths: &[Exchange]) -> bool {
     let (clients, services): (Vec<_>, Vec<_>) = calls.iter().partition(|x| x.service == YOU);
     let came = services.iter().map(|x| x.arrived).max();
     let (Some(began), Some(came)) = (clients.iter().map(|x| x.arrived).min(), came) else {
@@ -360,7 +363,7 @@ fn may_have_been_blocked(stage: &Stage<'_>) -> bool {
             unseen += unwatched;
         }
     };
-    for health in stage.health_journal.exchanges() {
+    for health in healths {
         if health.arrived >= began && health.arrived < came {
             pass(watched_until, health.arrived);
             watched_until = health.answered.unwrap_or(came).min(came).max(watched_until);
@@ -731,7 +734,7 @@ mod tests {
     }
 
     /// Two clients who came at once, and these calls of the program's, of which
-    /// every other one to `/today` is to hang.
+    /// one in three to `/today` is to hang.
     fn may_run_out(calls: &[Exchange]) -> bool {
         let client = || Exchange {
             service: YOU.to_owned(),
@@ -739,6 +742,34 @@ mod tests {
         };
         let exchanges = [&[client(), client()], calls].concat();
         others_may_run_out("/today", Duration::from_millis(20), &exchanges)
+    }
+
+    #[test]
+    fn nobody_is_cleared_by_a_watch_that_slept() {
+        let health = |asked, answered| call("/healthz", asked, answered, 1000);
+        let blocked = |came, healths: &[Exchange]| {
+            let mut client = call("/today", 0, None, 1000);
+            client.service = YOU.to_owned();
+            may_have_been_blocked(&[client, call("/today", came, None, 1000)], healths)
+        };
+        // Asked before it slept, and again when it had slept.
+        assert!(blocked(300, &[health(1, Some(2)), health(310, Some(311))]));
+        // Three naps, none of which is a third of the time.
+        let naps = [
+            health(1, Some(2)),
+            health(120, Some(121)),
+            health(200, Some(480)),
+        ];
+        assert!(blocked(600, &naps));
+        // Watched all the time: the request had been there before it, or came often.
+        assert!(!blocked(300, &[health(1, None)]));
+        assert!(!blocked(150, &[health(1, Some(70)), health(80, Some(90))]));
+        // A nap of the watch in a long thought.
+        assert!(!blocked(
+            400,
+            &[health(1, Some(150)), health(250, Some(390))]
+        ));
+        assert!(!may_have_been_blocked(&[], &[]));
     }
 
     #[test]

@@ -39,7 +39,7 @@ fn build(directory: PathFd) -> Result<RulesetCreated, RulesetError> {
 }
 
 /// What of it this kernel has.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Has {
     /// Files are written and made nowhere else.
     pub(super) writes: bool,
