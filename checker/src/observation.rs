@@ -263,9 +263,10 @@ impl Observation {
         *value
     }
 
-    /// Whether `/healthz` has answered whenever it was asked.
+    /// Whether `/healthz` has answered 200 whenever it was asked.
     pub fn health_is_fine(&self) -> bool {
-        !matches!(self.health, Some(HealthSeen::Silent(_)))
+        self.health
+            .is_none_or(|said| said == HealthSeen::Answered(200))
     }
 
     /// What remains where nothing could be seen twice: nothing is held against

@@ -15,7 +15,7 @@ use crate::contract::{Contract, service_of};
 use crate::observation::{HealthSeen, Observation, Question, Rendezvous, Silence, route_of};
 use crate::probing::{Probing, Source};
 use crate::run::Run;
-use crate::stage::{ANSWER_QUIET, Asking, Health, QUIET, Setting, Stage, Trouble, Unset, Waited};
+use crate::stage::{ANSWER_QUIET, Health, QUIET, Setting, Stage, Trouble, Unset, Waited, Watch};
 
 /// The time limit that the program is told where a service hangs.
 pub const HANG_LIMIT: Duration = Duration::from_millis(42);
@@ -230,7 +230,7 @@ pub async fn together(
     // In one go, with `/healthz` in their midst: however late this machine lets
     // anybody run, some clients have been there before it.
     let mut asking = crowd(contract, stage, clients / 2);
-    let in_their_midst = stage.ask_health();
+    let in_their_midst = stage.keep_asking_health();
     crowd_into(&mut asking, contract, stage, clients - clients / 2);
     let in_flight = |exchanges: &[Exchange]| {
         contract
@@ -247,7 +247,7 @@ pub async fn together(
     let mut late = JoinSet::new();
     let waited = while_they_come(stage, seen, in_their_midst, &mut late, met).await?;
     let reached = in_flight(&stage.journal.exchanges());
-    if !matches!(seen.health, Some(HealthSeen::Silent(_))) {
+    if seen.health_is_fine() {
         note_health(stage.health().await?, seen, &mut late);
     }
     let released = stage.journal.clock().now();
@@ -282,16 +282,14 @@ pub async fn together(
     Ok(())
 }
 
-/// Waits until all clients have met, and asks for `/healthz` while they come in: first in
-/// their midst, then again and again.
+/// Waits until all clients have met, and hears what `/healthz` says while they come in.
 async fn while_they_come(
     stage: &Stage<'_>,
     seen: &mut Observation,
-    in_their_midst: std::io::Result<Asking>,
+    health: std::io::Result<Watch>,
     late: &mut JoinSet<()>,
     met: impl Future<Output = ()>,
 ) -> Result<Waited<()>, Trouble> {
-    let mut asked = Some(in_their_midst);
     let waiting = async {
         // A program may take its time before it asks anybody.
         match begun(stage).await? {
@@ -299,51 +297,44 @@ async fn while_they_come(
             other => Ok(other),
         }
     };
-    let mut pause = Duration::from_millis(1);
-    let mut over = None;
     tokio::pin!(waiting);
-    loop {
-        let asked = asked.take();
-        let health = async move {
-            let asked = match asked {
-                Some(asked) => asked,
-                None => {
-                    tokio::time::sleep(pause).await;
-                    stage.ask_health()
-                }
-            };
-            stage.health_of(asked).await
-        };
-        tokio::pin!(health);
-        // Whoever has been asked is waited for: a late answer is evidence.
-        let seen_now = loop {
-            tokio::select! {
-                biased;
-                waited = &mut waiting, if over.is_none() => over = Some(waited?),
-                health = &mut health => break health?,
+    let Ok(mut health) = health else {
+        note_health(Health::Broken, seen, late);
+        return waiting.await;
+    };
+    let mut over = None;
+    while !seen.too_busy
+        && seen
+            .health
+            .is_none_or(|said| said == HealthSeen::Answered(200))
+    {
+        tokio::select! {
+            biased;
+            waited = &mut waiting, if over.is_none() => {
+                over = Some(waited?);
+                health.enough();
             }
-        };
-        note_health(seen_now, seen, late);
-        let silent = matches!(seen.health, Some(HealthSeen::Silent(_)));
-        match over {
-            Some(waited) => {
-                // Who did not come at all was not kept from it by something that has
-                // passed.
-                seen.too_busy |= waited == Waited::Done(())
-                    && may_have_been_blocked(
-                        &stage.journal.exchanges(),
-                        &stage.health_journal.exchanges(),
-                    );
-                return Ok(waited);
+            said = health.next(stage) => match said? {
+                Some(said) => note_health(said, seen, late),
+                None => break,
             }
-            None if silent => {
-                // It may be long before it asks; that it stands still has been seen.
-                let rest = tokio::time::timeout(2 * QUIET, &mut waiting).await;
-                return rest.unwrap_or(Ok(Waited::GaveUp(2 * QUIET)));
-            }
-            None => pause = (pause * 2).min(Duration::from_millis(20)),
         }
     }
+    let Some(waited) = over else {
+        if !matches!(seen.health, Some(HealthSeen::Silent(_))) {
+            return waiting.await;
+        }
+        // It may be long before it asks; that it stands still has been seen.
+        let rest = tokio::time::timeout(2 * QUIET, &mut waiting).await;
+        return rest.unwrap_or(Ok(Waited::GaveUp(2 * QUIET)));
+    };
+    // Who did not come at all was not kept from it by something that has passed.
+    seen.too_busy |= waited == Waited::Done(())
+        && may_have_been_blocked(
+            &stage.journal.exchanges(),
+            &stage.health_journal.exchanges(),
+        );
+    Ok(waited)
 }
 
 /// Whether clients came to the services so late that the program may have been blocked in

@@ -11,11 +11,12 @@ use std::future::Future;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use mock_services::exchange::Ending;
-use mock_services::journal::Journal;
+use mock_services::journal::{Entry, Journal};
 use mock_services::parent::Parent;
 use mock_services::script::Asked;
 use mock_services::script::Treatment;
@@ -604,21 +605,34 @@ impl<'run> Stage<'run> {
     /// # Errors
     /// Where the program ends meanwhile.
     pub async fn health_of(&self, asked: std::io::Result<Asking>) -> Result<Health, Trouble> {
-        let mut exit = self.program.exit();
-        let Ok(Asking { mut told, late }) = asked else {
+        let Ok(mut asked) = asked else {
             return Ok(Health::Broken);
         };
+        let health = self.told(&mut asked).await?;
+        Ok(health.unwrap_or(Health::Broken))
+    }
+
+    /// What comes next of a `/healthz` that is being asked. `None` where nobody asks any more.
+    ///
+    /// # Errors
+    /// Where the program ends meanwhile.
+    async fn told(&self, asking: &mut Asking) -> Result<Option<Health>, Trouble> {
+        let mut exit = self.program.exit();
         tokio::select! {
             biased;
-            told = told.recv() => Ok(match told {
-                Some(Told::Answered(status)) => Health::Answered(status),
-                Some(Told::Idle(after)) => Health::Silent { after, late },
-                None => Health::Broken,
-            }),
+            told = asking.told.recv() => Ok(told.map(|told| match told {
+                Told::Answered(status) => Health::Answered(status),
+                Told::Broken => Health::Broken,
+                Told::TooBusy => Health::TooBusy,
+                Told::Idle(after) => Health::Silent {
+                    after,
+                    late: std::mem::take(&mut asking.late),
+                },
+            })),
             Ok(exit) = exit.wait_for(Option::is_some) => {
                 Err(exit.clone().map_or(Trouble::TooBusy, Trouble::Ended))
             }
-            () = sleep(LONGEST_WAIT) => Ok(Health::TooBusy),
+            () = sleep(LONGEST_WAIT) => Ok(Some(Health::TooBusy)),
         }
     }
 
@@ -628,48 +642,60 @@ impl<'run> Stage<'run> {
     /// # Errors
     /// Where the program cannot be reached.
     pub fn ask_health(&self) -> std::io::Result<Asking> {
-        const WINDOW: Duration = Duration::from_millis(10);
-        let mut entry = self
-            .health_journal
-            .arrived(YOU, 1, "GET /healthz".to_owned());
-        let request = format!(
-            "GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-            self.port.address
-        );
-        let Spoken {
-            mut stream, spoken, ..
-        } = speak(self.port.address, request.as_bytes())?;
-        let watcher = self.program.watcher();
+        let visitor = self.visitor();
+        let knocked = visitor.knock()?;
         let (tell, told) = mpsc::unbounded_channel();
         let mut reading = JoinSet::new();
         reading.spawn_blocking(move || {
-            let idle = |after| {
-                // Whoever listened may have gone.
-                let _ = tell.send(Told::Idle(after));
-            };
-            let began = Instant::now();
-            while !spoken
-                && stream.write(request.as_bytes()).is_err()
-                && began.elapsed() < LONGEST_WAIT
-            {
-                std::thread::sleep(WINDOW);
-            }
-            let read = stream
-                .set_nonblocking(false)
-                .and_then(|()| stream.set_read_timeout(Some(WINDOW)));
-            if read.is_err() {
-                return;
-            }
-            if let Some(status) = read_status(&mut stream, watcher, idle) {
-                entry.answered(status);
-                entry.end(Ending::Answered);
-                let _ = tell.send(Told::Answered(status));
-            }
+            visitor.listen(knocked, &tell);
         });
         Ok(Asking {
             told,
             late: reading,
         })
+    }
+
+    /// Asks `/healthz` again and again until it does not answer, on a thread of its own:
+    /// that one sleeps little, and a machine that has much to do wakes it sooner than
+    /// whoever works. When this returns, the first request is in the hands of the kernel.
+    ///
+    /// # Errors
+    /// Where the program cannot be reached.
+    pub fn keep_asking_health(&self) -> std::io::Result<Watch> {
+        const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+        let visitor = self.visitor();
+        let mut knocked = visitor.knock()?;
+        let (tell, told) = mpsc::unbounded_channel();
+        let (enough, over) = std::sync::mpsc::channel::<()>();
+        let mut reading = JoinSet::new();
+        reading.spawn_blocking(move || {
+            let mut pause = Duration::from_millis(1);
+            while visitor.listen(knocked, &tell)
+                && over.recv_timeout(pause) == Err(RecvTimeoutError::Timeout)
+            {
+                let Ok(again) = visitor.knock() else {
+                    let _ = tell.send(Told::Broken);
+                    return;
+                };
+                knocked = again;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        });
+        Ok(Watch {
+            asking: Asking {
+                told,
+                late: reading,
+            },
+            enough: Some(enough),
+        })
+    }
+
+    fn visitor(&self) -> Visitor {
+        Visitor {
+            address: self.port.address,
+            journal: self.health_journal.clone(),
+            watcher: self.program.watcher(),
+        }
     }
 
     /// Waits until the program has done all that it can do for now (for a
@@ -733,22 +759,124 @@ pub struct Asking {
     late: JoinSet<()>,
 }
 
+/// A `/healthz` that is asked again and again. See [`Stage::keep_asking_health`].
+#[derive(Debug)]
+pub struct Watch {
+    asking: Asking,
+    /// Dropped, it ends the asking.
+    enough: Option<std::sync::mpsc::Sender<()>>,
+}
+
+impl Watch {
+    /// What comes next of it. `None` where nobody asks any more: it has been enough, or
+    /// one has not been answered.
+    ///
+    /// # Errors
+    /// Where the program ends meanwhile.
+    pub async fn next(&mut self, stage: &Stage<'_>) -> Result<Option<Health>, Trouble> {
+        stage.told(&mut self.asking).await
+    }
+
+    /// No further one is asked. Whoever has been asked is waited for: a late answer is
+    /// evidence.
+    pub fn enough(&mut self) {
+        self.enough = None;
+    }
+}
+
 /// What is told of `/healthz` while it is asked.
 #[derive(Clone, Copy, Debug)]
 enum Told {
     /// It answered, with that status.
     Answered(u16),
+    /// The connection was closed, or what came is not HTTP.
+    Broken,
     /// The program has sat idle with the request before it, for so long in all.
     Idle(Duration),
+    /// It had no time for it on this machine.
+    TooBusy,
+}
+
+/// Asks a program for its `/healthz`, from any thread.
+#[derive(Debug)]
+struct Visitor {
+    address: SocketAddr,
+    journal: Journal,
+    watcher: Watcher,
+}
+
+/// A `GET /healthz` that is in the hands of the kernel, or was not taken yet.
+#[derive(Debug)]
+struct Knocked {
+    entry: Entry,
+    request: String,
+    stream: std::net::TcpStream,
+    spoken: bool,
+}
+
+impl Visitor {
+    fn knock(&self) -> std::io::Result<Knocked> {
+        let entry = self.journal.arrived(YOU, 1, "GET /healthz".to_owned());
+        let request = format!(
+            "GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.address
+        );
+        let Spoken { stream, spoken, .. } = speak(self.address, request.as_bytes())?;
+        Ok(Knocked {
+            entry,
+            request,
+            stream,
+            spoken,
+        })
+    }
+
+    /// Waits for the answer, however long the program sits idle. Whether it came at once.
+    fn listen(&self, knocked: Knocked, tell: &mpsc::UnboundedSender<Told>) -> bool {
+        const WINDOW: Duration = Duration::from_millis(10);
+        let Knocked {
+            mut entry,
+            request,
+            mut stream,
+            spoken,
+        } = knocked;
+        let mut at_once = true;
+        // Whoever listened may have gone.
+        let mut tell = |told| {
+            at_once &= matches!(told, Told::Answered(_));
+            let _ = tell.send(told);
+        };
+        let began = Instant::now();
+        while !spoken && stream.write(request.as_bytes()).is_err() && began.elapsed() < LONGEST_WAIT
+        {
+            std::thread::sleep(WINDOW);
+        }
+        let status = stream
+            .set_nonblocking(false)
+            .and_then(|()| stream.set_read_timeout(Some(WINDOW)))
+            .and_then(|()| read_status(&mut stream, self.watcher, |after| tell(Told::Idle(after))));
+        tell(match status {
+            Ok(Some(status)) => {
+                entry.answered(status);
+                entry.end(Ending::Answered);
+                Told::Answered(status)
+            }
+            Err(error) if is_timeout(&error) => Told::TooBusy,
+            Ok(None) | Err(_) => Told::Broken,
+        });
+        at_once
+    }
 }
 
 /// Reads the status of an answer, and tells once where the program sits idle
 /// instead of answering.
+///
+/// # Errors
+/// Where the connection breaks, or for too long nothing comes.
 fn read_status(
     stream: &mut std::net::TcpStream,
     watcher: Watcher,
-    tell_idle: impl Fn(Duration),
-) -> Option<u16> {
+    mut tell_idle: impl FnMut(Duration),
+) -> std::io::Result<Option<u16>> {
     const LONGEST_HEAD: usize = 64 * 1024;
     /// A server that is free answers a thousand times in this.
     const BLOCKED: Duration = Duration::from_millis(45);
@@ -763,12 +891,7 @@ fn read_status(
         match stream.read(&mut chunk) {
             Ok(0) => break,
             Ok(read) => head.extend_from_slice(&chunk[..read]),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-                ) && began.elapsed() < LONGEST_WAIT =>
-            {
+            Err(error) if is_timeout(&error) && began.elapsed() < LONGEST_WAIT => {
                 let during = window.elapsed();
                 match (before, watcher.activity()) {
                     (Some(before), Some(after)) if is_idle(before, after, during) => idle += during,
@@ -780,10 +903,16 @@ fn read_status(
                     tell_idle(idle);
                 }
             }
-            Err(_) => return None,
+            Err(error) => return Err(error),
         }
     }
-    status_of(final_answer(&head))
+    Ok(status_of(final_answer(&head)))
+}
+
+/// Whether a read has only taken too long, in the words of Unix and of Windows.
+fn is_timeout(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{TimedOut, WouldBlock};
+    matches!(error.kind(), WouldBlock | TimedOut)
 }
 
 /// What comes after the hints before an answer (100 Continue, 103 Early Hints).
