@@ -34,6 +34,11 @@ pub(super) fn workspace(files: &Files, with_solutions: bool) -> anyhow::Result<S
             comment += "\n";
             continue;
         }
+        // Cargo warns of a profile for a package that is not there.
+        if section == "[profile.dev.package.checker]" {
+            comment.clear();
+            continue;
+        }
         let name = line.split([' ', '=', '.']).next().unwrap_or_default();
         let line = match (section, name) {
             ("[workspace]", "members") => {
