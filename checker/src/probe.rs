@@ -283,7 +283,10 @@ pub async fn together(
 }
 
 /// Waits until all clients have met, and hears what `/healthz` says while they come in.
-async fn while_they_come(
+///
+/// # Errors
+/// Where the program ends or floods.
+pub async fn while_they_come(
     stage: &Stage<'_>,
     seen: &mut Observation,
     health: std::io::Result<Watch>,

@@ -449,8 +449,9 @@ impl<'run> Stage<'run> {
 
     /// Waits for something that the program should bring about. Every change in
     /// the recording starts the silence anew; a silence counts only if the
-    /// program had the processor when it wanted it and our own control exchange
-    /// was quick.
+    /// program had the processor when it wanted it, and if it was long beside what
+    /// our own control exchange took meanwhile: whatever the program had sent before
+    /// has reached us by then.
     ///
     /// # Errors
     /// Where the program ends or floods meanwhile.
@@ -459,6 +460,7 @@ impl<'run> Stage<'run> {
         waiting: impl Future<Output = T>,
         quiet: Duration,
     ) -> Result<Waited<T>, Trouble> {
+        let longest = LONGEST_WAIT.max(3 * quiet);
         let began = Instant::now();
         let mut changes = self.journal.changes();
         changes.mark_unchanged();
@@ -467,12 +469,13 @@ impl<'run> Stage<'run> {
         tokio::pin!(waiting);
         let mut silence = Instant::now();
         let mut looked: Option<(Instant, Option<Activity>)> = None;
+        let mut enough = quiet;
         loop {
             // To look at a program costs more than a frame does. So where a frame
             // comes after a frame nobody looks: only once it has been silent.
             let next = match looked {
                 None => quiet / 8,
-                Some(_) => quiet,
+                Some(_) => enough,
             };
             let was_silent = tokio::select! {
                 biased;
@@ -499,21 +502,34 @@ impl<'run> Stage<'run> {
                     continue;
                 }
                 Some((since, before)) if was_silent => {
+                    let late = silence.elapsed().saturating_sub(next);
+                    let lag = late.max(self.run.control().await);
                     let during = since.elapsed();
-                    let late = silence.elapsed().saturating_sub(quiet) > quiet / 5;
                     let after = self.program.activity();
                     let starved = self.was_starved(before, after, during);
                     let working = was_working(before, after, during);
-                    let lagging = late || self.run.control().await > quiet / 5;
-                    if !starved && !lagging && (!working || began.elapsed() > 8 * quiet) {
-                        return Ok(Waited::GaveUp(began.elapsed()));
+                    // What has come while we looked has come.
+                    let still_silent = !changes.has_changed().unwrap_or(false);
+                    if still_silent && !starved && (!working || began.elapsed() > 8 * quiet) {
+                        enough = enough.max(silence_beside(lag, quiet));
+                        if silence.elapsed() >= enough {
+                            return Ok(tokio::select! {
+                                biased;
+                                done = &mut waiting => Waited::Done(done),
+                                () = std::future::ready(()) => Waited::GaveUp(began.elapsed()),
+                            });
+                        }
+                        if began.elapsed() < longest {
+                            continue;
+                        }
                     }
                 }
                 _ => {}
             }
             silence = Instant::now();
             looked = None;
-            if began.elapsed() > LONGEST_WAIT.max(3 * quiet) {
+            enough = quiet;
+            if began.elapsed() > longest {
                 return Ok(if was_silent {
                     Waited::TooBusy
                 } else {
@@ -940,6 +956,16 @@ fn status_of(head: &[u8]) -> Option<u16> {
         .ok()
 }
 
+/// How long a silence has to be where whoever listens is late by `lag`: what is under
+/// way to a machine that is as late as that once more, and again, does not end it.
+fn silence_beside(lag: Duration, quiet: Duration) -> Duration {
+    if lag <= quiet / 5 {
+        quiet
+    } else {
+        quiet + 3 * lag
+    }
+}
+
 /// Whether nothing of the program ran, or wanted to, in that time.
 fn is_idle(before: Activity, after: Activity, during: Duration) -> bool {
     !after.runnable
@@ -1014,6 +1040,14 @@ impl Port {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_late_listens_for_longer() {
+        let ms = Duration::from_millis;
+        assert_eq!(silence_beside(ms(50), ms(250)), ms(250));
+        // A call that is under way for as long as this has come by then.
+        assert_eq!(silence_beside(ms(200), ms(250)), ms(850));
+    }
 
     #[test]
     fn a_port_is_drawn_once_while_it_is_held() {

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use mock_services::exchange::Exchange;
 use mock_services::script::Hold;
 use mock_services::tap::Refusal;
 use mock_services::upstream::{Fault, Headers, Part, Reply, Upstream};
@@ -11,9 +12,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Released;
-use crate::client::{Sending, Sent, Unanswered, Whole};
+use crate::client::{Sending, Sent, Unanswered, Whole, YOU};
 use crate::observation::{Carried, Observation, Question, Rendezvous, Silence};
-use crate::probe::{NO_LIMIT_AFTER, note_health};
+use crate::probe::{NO_LIMIT_AFTER, note_health, while_they_come};
 use crate::stage::{ANSWER_QUIET, QUIET, Stage, Trouble, Waited};
 
 /// The names that services go by, drawn from the run's seed.
@@ -273,7 +274,7 @@ async fn meanwhile<T>(
     about: &'static str,
     waiting: impl Future<Output = T>,
 ) -> Result<Option<T>, Trouble> {
-    let waited = stage.patiently(waiting, QUIET).await?;
+    let waited = stage.patiently(waiting, patience(stage)).await?;
     let (done, waited) = match waited {
         Waited::Done(done) => (Some(done), Waited::Done(())),
         Waited::GaveUp(after) => (None, Waited::GaveUp(after)),
@@ -288,6 +289,24 @@ async fn meanwhile<T>(
         released: stage.journal.clock().now(),
     });
     Ok(done)
+}
+
+/// As long as the program has taken at most between a client's call and its own, twice,
+/// is no silence.
+fn patience(stage: &Stage<'_>) -> Duration {
+    (QUIET + 2 * thinking(&stage.journal.exchanges())).min(ANSWER_QUIET)
+}
+
+/// How long a service's call came after the last call of a client, at most.
+fn thinking(all: &[Exchange]) -> Duration {
+    let clients = |x: &&Exchange| x.service == YOU && x.request.contains(" /proxy/");
+    let thought = |call: &Exchange| {
+        let before = all.iter().filter(clients).map(|x| x.arrived);
+        let asked = before.filter(|at| *at <= call.arrived).max()?;
+        Some(call.arrived.since(asked))
+    };
+    let calls = all.iter().filter(|x| x.service != YOU);
+    calls.filter_map(thought).max().unwrap_or_default()
 }
 
 /// Waits until the service has been asked so many times.
@@ -363,7 +382,7 @@ pub(super) async fn guard(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
             let came = stage
                 .journal
                 .until(|_| (service.received().len() >= nth).then_some(()));
-            if stage.patiently(came, QUIET).await? != Waited::Done(()) {
+            if stage.patiently(came, patience(stage)).await? != Waited::Done(()) {
                 return Ok(());
             }
         } else if seen.silence.is_some() || !asked(stage, seen, &service, nth).await? {
@@ -432,25 +451,25 @@ pub(super) async fn crowd(
     let hold = held.0.clone();
     service.play(move |_| Reply::held("together", &hold));
     let mut asking = JoinSet::new();
+    let health = stage.keep_asking_health();
     for _ in 0..clients {
         let client = stage.client.clone();
         let sent = Sent::new("GET", format!("/proxy/{name}/together"));
         asking.spawn(async move { client.ask(sent).await });
     }
+    let ours = |all: &[Exchange]| {
+        let of = |x: &&Exchange| x.service == YOU && x.request.ends_with("/together");
+        all.iter().filter(of).count()
+    };
+    let sent = stage
+        .journal
+        .until(move |all| (ours(all) >= clients).then_some(()));
+    stage.patiently(sent, ANSWER_QUIET).await?;
     let met = stage
         .journal
         .until(|_| (service.received().len() >= clients).then_some(()));
     let mut late = JoinSet::new();
-    let waited = {
-        let waiting = stage.patiently(met, QUIET);
-        let health = async {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-            stage.health().await
-        };
-        let (waited, health) = tokio::join!(waiting, health);
-        note_health(health?, seen, &mut late);
-        waited?
-    };
+    let waited = while_they_come(stage, seen, health, &mut late, met).await?;
     if seen.health_is_fine() {
         note_health(stage.health().await?, seen, &mut late);
     }
@@ -511,26 +530,23 @@ pub(super) async fn stream(stage: &Stage<'_>, seen: &mut Observation) -> Result<
         ],
         ..Reply::default()
     });
-    let mut answer = None;
-    {
-        let answer = &mut answer;
-        let arriving = async {
-            let sent = Sent::new("GET", format!("/proxy/{name}/answer"));
-            if let Ok(conversation) = stage.client.converse(sent).await {
-                let conversation = answer.insert(conversation);
-                let _ = conversation.piece().await;
-            }
-        };
-        tokio::pin!(arriving);
-        let came = meanwhile(stage, seen, "answer", &mut arriving).await?;
-        drop(held);
-        if came.is_none() {
-            let _ = stage.patiently(&mut arriving, ANSWER_QUIET).await?;
+    let (tell, mut told) = mpsc::channel(1);
+    let mut arriving = JoinSet::new();
+    let client = stage.client.clone();
+    let sent = Sent::new("GET", format!("/proxy/{name}/answer"));
+    arriving.spawn(async move {
+        if let Ok(mut conversation) = client.converse(sent).await {
+            let _ = conversation.piece().await;
+            let _ = tell.send(()).await;
+            conversation.whole().await;
         }
+    });
+    if !asked(stage, seen, &service, 1).await? {
+        return Ok(());
     }
-    if let Some(answer) = answer {
-        let _ = stage.patiently(answer.whole(), ANSWER_QUIET).await?;
-    }
+    meanwhile(stage, seen, "answer", told.recv()).await?;
+    drop(held);
+    let _ = stage.patiently(arriving.join_next(), ANSWER_QUIET).await?;
 
     service.play(|_| Reply::whole("thank you"));
     let (send, pieces) = mpsc::channel(1);
@@ -598,9 +614,8 @@ pub(super) async fn pressure(stage: &Stage<'_>, seen: &mut Observation) -> Resul
     seen.figures.push(("read", resident(stage)));
     let endless = of(UNREAD);
     service.play(move |_| endless.clone());
-    let conversation = stage
-        .patiently(stage.client.converse(Sent::new("GET", at.clone())), QUIET)
-        .await?;
+    let asking = stage.client.converse(Sent::new("GET", at.clone()));
+    let conversation = stage.patiently(asking, patience(stage)).await?;
     if let Waited::Done(Ok(conversation)) = conversation {
         let sent = || service.newest().map_or(0, |newest| newest.sent);
         let all = stalls(stage, sent).await;
@@ -1004,4 +1019,39 @@ fn note_upload(upload: Upload, seen: &mut Observation) {
 /// Clearly longer than the program's limit.
 fn seen_limit(stage: &Stage<'_>) -> Duration {
     stage.setting.upstream_timeout * 3 / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use mock_services::exchange::Ending;
+    use mock_services::moment::Moment;
+
+    use super::*;
+
+    #[test]
+    fn thinking_is_told_from_the_call_before_it() {
+        let call = |service: &str, request: &str, arrived: u64| Exchange {
+            service: service.to_owned(),
+            request: request.to_owned(),
+            arrived: Moment::from_micros(arrived),
+            id: 0,
+            connection: 1,
+            answered: None,
+            ended: None,
+            status: None,
+            ending: Ending::Left,
+            frames: Vec::new(),
+        };
+        let thought = |all: &[Exchange]| thinking(all).as_micros();
+        let you = |arrived| call(YOU, "GET /proxy/elm/today", arrived);
+        let elm = |arrived| call("elm", "GET /today", arrived);
+        assert_eq!(thought(&[]), 0);
+        assert_eq!(thought(&[you(10), elm(25), you(30), elm(35)]), 15);
+        // A name that is looked up or changed is no call.
+        assert_eq!(
+            thought(&[you(10), call(YOU, "PUT /services/elm", 20), elm(25)]),
+            15
+        );
+        assert_eq!(thought(&[elm(25)]), 0);
+    }
 }

@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::client::Frame;
-use crate::exercises::guests::{self, Guest, hear, hear_within, leave};
+use crate::exercises::guests::{self, Guest, hear_within, leave};
 use crate::observation::{Observation, Talk};
 use crate::probe::note_health;
 use crate::stage::{ANSWER_QUIET, QUIET, Stage, Trouble, Waited};
@@ -60,6 +60,24 @@ fn target(room: &str, name: &str) -> String {
         .finish();
     // A space as `%20`: some read a query as a form, some do not.
     format!("/ws?{}", query.replace('+', "%20"))
+}
+
+/// Waits for something to be heard. What comes of it is written down.
+///
+/// The contract does not say how soon a chat delivers: the first silence is a long one,
+/// and where that was none of patience, those after it are short.
+async fn hear(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    about: &'static str,
+    guests: &[Guest],
+    heard: impl Fn(&[Guest]) -> bool,
+) -> Result<bool, Trouble> {
+    let quiet = match seen.given_up().next() {
+        None => 4 * QUIET,
+        Some(_) => QUIET,
+    };
+    hear_within(stage, seen, about, guests, quiet, heard).await
 }
 
 /// Rooms whose names are alike, and names that are not plain.
