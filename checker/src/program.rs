@@ -291,7 +291,7 @@ pub fn covers(listening: SocketAddr, wanted: SocketAddr) -> bool {
 }
 
 /// Looks at a program from any thread, for as long as it runs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Watcher {
     root: Option<u32>,
 }

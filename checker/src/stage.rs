@@ -8,7 +8,7 @@
 mod services;
 
 use std::future::Future;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
@@ -889,7 +889,7 @@ impl Visitor {
 /// # Errors
 /// Where the connection breaks, or for too long nothing comes.
 fn read_status(
-    stream: &mut std::net::TcpStream,
+    stream: &mut impl std::io::Read,
     watcher: Watcher,
     mut tell_idle: impl FnMut(Duration),
 ) -> std::io::Result<Option<u16>> {
@@ -919,6 +919,9 @@ fn read_status(
                     tell_idle(idle);
                 }
             }
+            // A read with a limit is not taken up again by the system once a signal has
+            // come: a program somewhere has ended.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
@@ -1047,6 +1050,34 @@ mod tests {
         assert_eq!(silence_beside(ms(50), ms(250)), ms(250));
         // A call that is under way for as long as this has come by then.
         assert_eq!(silence_beside(ms(200), ms(250)), ms(850));
+    }
+
+    #[test]
+    fn a_signal_breaks_no_answer_off() {
+        use std::io::ErrorKind::{ConnectionReset, Interrupted, WouldBlock};
+        struct Read(Vec<std::io::Result<&'static str>>);
+        impl std::io::Read for Read {
+            fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+                let bytes = self.0.remove(0)?.as_bytes();
+                into[..bytes.len()].copy_from_slice(bytes);
+                Ok(bytes.len())
+            }
+        }
+        let status = |reads| {
+            let status = read_status(&mut Read(reads), Watcher::default(), |_| {});
+            status.map_err(|error| error.kind())
+        };
+        let fails = |kind: std::io::ErrorKind| Err(kind.into());
+        let reads = vec![
+            fails(Interrupted),
+            Ok("HTTP/1.1 2"),
+            fails(WouldBlock),
+            fails(Interrupted),
+            Ok("00 OK\r\n\r\n"),
+        ];
+        assert_eq!(status(reads), Ok(Some(200)));
+        assert_eq!(status(vec![Ok("HTTP/1"), Ok("")]), Ok(None));
+        assert_eq!(status(vec![fails(ConnectionReset)]), Err(ConnectionReset));
     }
 
     #[test]
