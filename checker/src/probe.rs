@@ -306,11 +306,7 @@ pub async fn while_they_come(
         return waiting.await;
     };
     let mut over = None;
-    while !seen.too_busy
-        && seen
-            .health
-            .is_none_or(|said| said == HealthSeen::Answered(200))
-    {
+    while seen.health_is_fine() && !seen.too_busy {
         tokio::select! {
             biased;
             waited = &mut waiting, if over.is_none() => {
