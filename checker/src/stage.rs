@@ -612,16 +612,7 @@ impl<'run> Stage<'run> {
     /// # Errors
     /// Where the program ends meanwhile.
     pub async fn health(&self) -> Result<Health, Trouble> {
-        let asked = self.ask_health();
-        self.health_of(asked).await
-    }
-
-    /// What comes of a `/healthz` that has been asked. See [`Stage::health`].
-    ///
-    /// # Errors
-    /// Where the program ends meanwhile.
-    pub async fn health_of(&self, asked: std::io::Result<Asking>) -> Result<Health, Trouble> {
-        let Ok(mut asked) = asked else {
+        let Ok(mut asked) = self.ask_health() else {
             return Ok(Health::Broken);
         };
         let health = self.told(&mut asked).await?;
@@ -657,7 +648,7 @@ impl<'run> Stage<'run> {
     ///
     /// # Errors
     /// Where the program cannot be reached.
-    pub fn ask_health(&self) -> std::io::Result<Asking> {
+    fn ask_health(&self) -> std::io::Result<Asking> {
         let visitor = self.visitor();
         let knocked = visitor.knock()?;
         let (tell, told) = mpsc::unbounded_channel();
@@ -770,7 +761,7 @@ impl<'run> Stage<'run> {
 
 /// A `/healthz` under way.
 #[derive(Debug)]
-pub struct Asking {
+struct Asking {
     told: mpsc::UnboundedReceiver<Told>,
     late: JoinSet<()>,
 }

@@ -193,8 +193,7 @@ pub(super) async fn health(stage: &Stage<'_>, seen: &mut Observation) -> Result<
             guest.say_all(levels)
         });
         futures_util::future::join_all(talking).await;
-        let asked = stage.ask_health();
-        note_health(stage.health_of(asked).await?, seen, &mut late);
+        note_health(stage.health().await?, seen, &mut late);
         if !seen.health_is_fine() {
             break;
         }
