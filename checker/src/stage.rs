@@ -578,12 +578,15 @@ impl<'run> Stage<'run> {
         }
     }
 
-    /// Waits for something, and tells whether the program computed for more than a
-    /// third of that time. Where the system does not tell, it did not.
-    pub async fn was_working_until(&self, waiting: impl Future<Output = ()>) -> bool {
-        let (began, before) = (Instant::now(), self.program.activity());
+    /// Waits for something, and tells for how long the program computed meanwhile. Where
+    /// the system does not tell, it did not.
+    pub async fn on_cpu_until(&self, waiting: impl Future<Output = ()>) -> Duration {
+        let before = self.program.activity();
         waiting.await;
-        was_working(before, self.program.activity(), began.elapsed())
+        match (before, self.program.activity()) {
+            (Some(before), Some(after)) => after.on_cpu.saturating_sub(before.on_cpu),
+            _ => Duration::ZERO,
+        }
     }
 
     /// Whether the program wanted the processor and did not get it, for more

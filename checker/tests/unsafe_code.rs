@@ -1,13 +1,15 @@
-//! What the compiler cannot vouch for is in one file, and each block of it says
-//! why it is sound.
+//! What the compiler cannot vouch for is in two small files, and each block of it
+//! says why it is sound.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The only file that may.
-const ALLOWED: &str = "checker/src/program/system.rs";
-/// How many blocks it has. Whoever adds one changes this, and is asked why.
-const BLOCKS: usize = 5;
+/// The only files that may, and how many blocks each has. Whoever adds one changes
+/// this, and is asked why.
+const ALLOWED: [(&str, usize); 2] = [
+    ("checker/src/program/system.rs", 5),
+    ("mock-services/src/lain.rs", 1),
+];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("it is ours").flatten() {
@@ -22,7 +24,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn unsafe_code_is_in_one_file_and_every_block_is_justified() {
+fn unsafe_code_is_in_two_files_and_every_block_is_justified() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("the workshop");
@@ -33,9 +35,10 @@ fn unsafe_code_is_in_one_file_and_every_block_is_justified() {
     for file in &all {
         let text = fs::read_to_string(file).expect("a source file");
         let blocks = text.matches(word).count();
-        if file.ends_with(ALLOWED) {
-            assert_eq!(blocks, BLOCKS, "{ALLOWED}");
-            assert_eq!(text.matches("// SAFETY: ").count(), BLOCKS, "{ALLOWED}");
+        let allowed = ALLOWED.iter().find(|(path, _)| file.ends_with(path));
+        if let Some((path, wanted)) = allowed {
+            assert_eq!(blocks, *wanted, "{path}");
+            assert_eq!(text.matches("// SAFETY: ").count(), *wanted, "{path}");
         } else {
             assert_eq!(blocks, 0, "{}", file.display());
             assert!(!text.contains(lifts), "{}", file.display());

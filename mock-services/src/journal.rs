@@ -1,5 +1,6 @@
 //! The recording: every exchange, in order of arrival, on one clock.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::exchange::{Ending, Exchange, Frames, Way};
-use crate::moment::Clock;
+use crate::moment::{Clock, Moment};
 
 /// Numbers that are unique within a run, however many journals it keeps.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +27,7 @@ pub struct Journal {
     clock: Clock,
     ids: Ids,
     exchanges: Arc<Mutex<Vec<Exchange>>>,
+    lain: Arc<Mutex<HashMap<u32, Duration>>>,
     changed: Arc<watch::Sender<u64>>,
 }
 
@@ -36,6 +38,7 @@ impl Journal {
             clock,
             ids,
             exchanges: Arc::default(),
+            lain: Arc::default(),
             changed: Arc::new(watch::Sender::new(0)),
         }
     }
@@ -68,6 +71,21 @@ impl Journal {
             journal: self.clone(),
             over: false,
         }
+    }
+
+    /// Records that a request which has arrived had lain there unread for so long.
+    pub(crate) fn has_lain(&self, id: u32, unread: Duration) {
+        let mut lain = self.lain.lock().unwrap_or_else(PoisonError::into_inner);
+        lain.insert(id, unread);
+    }
+
+    /// When a request came to this machine's socket, which is some time before it arrived
+    /// with us where we were late to read it; a tick of the system's clock (1 to 10 ms)
+    /// wrong either way. Where the system does not tell, it is when it arrived.
+    pub fn came(&self, exchange: &Exchange) -> Moment {
+        let lain = self.lain.lock().unwrap_or_else(PoisonError::into_inner);
+        let unread = lain.get(&exchange.id).copied().unwrap_or_default();
+        exchange.arrived - unread
     }
 
     /// Everything recorded so far.
@@ -207,7 +225,6 @@ impl Drop for Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::moment::Moment;
 
     #[tokio::test]
     async fn waiting_ends_with_the_change_that_was_waited_for() {

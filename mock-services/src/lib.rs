@@ -15,6 +15,7 @@ pub mod auth;
 pub mod discovery;
 pub mod exchange;
 pub mod journal;
+mod lain;
 pub mod moment;
 pub mod parent;
 pub mod scene;

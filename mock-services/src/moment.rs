@@ -40,6 +40,18 @@ impl std::ops::Add<Duration> for Moment {
     }
 }
 
+impl std::ops::Sub<Duration> for Moment {
+    type Output = Self;
+
+    /// The moment that is so much earlier; the clock's start where that is before it.
+    fn sub(self, earlier: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(u64::try_from(earlier.as_micros()).unwrap_or(u64::MAX)),
+        )
+    }
+}
+
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:03} ms", self.0 / 1000, self.0 % 1000)

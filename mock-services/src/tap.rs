@@ -27,6 +27,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::exchange::Ending;
 use crate::journal::{Entry, Journal};
+use crate::lain::since_data_came;
 use crate::scene;
 use crate::script::{Asked, Delivery, Treatment, Trickling};
 
@@ -269,10 +270,14 @@ async fn exchange(
     };
     let shown = format!("{} {}", request.method(), shorten(below));
     let path = below.split('?').next().unwrap_or(below).to_owned();
+    let unread = since_data_came(&line.stream);
     let mut entry =
         shared
             .journal
             .arrived(&behind.service, line.number.load(Ordering::Relaxed), shown);
+    if let Some(unread) = unread {
+        shared.journal.has_lain(entry.id(), unread);
+    }
     let Some(told) = told.map(str::to_owned) else {
         return Ok(said(entry, StatusCode::NOT_FOUND, STRANGER));
     };

@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use mock_services::exchange::Exchange;
+use mock_services::moment::Moment;
 use mock_services::scene::Scene;
 use mock_services::script::{Hold, Treatment};
 use mock_services::weather::Reading;
@@ -235,6 +236,8 @@ async fn both_in_flight(
 ) -> Result<(Rendezvous, bool), Trouble> {
     /// More than any program needs in between that need not wait.
     const AT_ONCE: Duration = Duration::from_millis(60);
+    /// What the two ends of a time between two calls may be wrong by.
+    const TICK: Duration = Duration::from_millis(20);
     let reached = |all: &[_]| in_flight(all, TODAY).min(1) + in_flight(all, TOMORROW).min(1);
     let until = |wanted| {
         stage
@@ -242,40 +245,46 @@ async fn both_in_flight(
             .until(move |all| (reached(all) >= wanted).then_some(()))
     };
     let mut sat_idle = None;
-    let mut was_working = false;
+    let mut on_cpu = Duration::ZERO;
     let waited = match probe::begun(stage).await? {
         Waited::Done(()) => {
             let met = async {
                 until(1).await;
                 let second = async { sat_idle = stage.sat_idle_before(until(2)).await };
-                was_working = stage.was_working_until(second).await;
+                on_cpu = stage.on_cpu_until(second).await;
             };
             stage.patiently(met, QUIET).await?
         }
         other => other,
     };
     let exchanges = stage.journal.exchanges();
+    let apart = apart(&exchanges, |x| stage.journal.came(x));
     let met = Rendezvous {
-        sat_idle,
+        // Nobody sat idle between two calls for longer than they are apart: where it seems
+        // so, it is we who were late to read the second.
+        sat_idle: sat_idle.filter(|idle| apart.is_some_and(|apart| *idle <= apart + TICK)),
         about,
         wanted: 2,
         reached: reached(&exchanges),
         waited,
         released: stage.journal.clock().now(),
     };
-    let came_at_once = was_working || apart(&exchanges).is_some_and(|apart| apart < AT_ONCE);
+    // For a third of that time it computed: it did not wait for a clock.
+    let came_at_once = apart.is_some_and(|apart| apart < AT_ONCE || on_cpu > apart / 3);
     Ok((met, came_at_once))
 }
 
-/// The time between the two calls that are under way.
-fn apart(exchanges: &[Exchange]) -> Option<Duration> {
-    let arrived = |route| {
+/// The time between the two calls that are under way. It is taken from when they came to
+/// this machine's sockets: where the first is read late, and the second is not, they seem
+/// to have come at once.
+fn apart(exchanges: &[Exchange], came: impl Fn(&Exchange) -> Moment) -> Option<Duration> {
+    let under_way = |route| {
         exchanges
             .iter()
             .rfind(|x| x.service != YOU && x.answered.is_none() && route_of(x) == route)
-            .map(|x| x.arrived)
+            .map(&came)
     };
-    let (today, tomorrow) = (arrived(TODAY)?, arrived(TOMORROW)?);
+    let (today, tomorrow) = (under_way(TODAY)?, under_way(TOMORROW)?);
     Some(today.max(tomorrow).since(today.min(tomorrow)))
 }
 
@@ -987,7 +996,6 @@ mod tests {
     /// One client's round: its own exchange, and the calls for today and tomorrow.
     fn round(id: u32, from: u64, today: (u64, u64), tomorrow: (u64, u64)) -> [Exchange; 3] {
         use mock_services::exchange::Ending;
-        use mock_services::moment::Moment;
 
         let exchange = |id, service: &str, route: &str, (from, to)| Exchange {
             id,
@@ -1016,7 +1024,7 @@ mod tests {
             wanted: 2,
             reached: 2,
             waited,
-            released: mock_services::moment::Moment::from_micros(250_030),
+            released: Moment::from_micros(250_030),
             sat_idle: None,
         };
         let together = round(1, 0, (1, 9), (2, 9));
