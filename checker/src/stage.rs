@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use mock_services::exchange::Ending;
 use mock_services::journal::{Entry, Journal};
+use mock_services::lain::since_data_came;
 use mock_services::parent::Parent;
 use mock_services::script::Asked;
 use mock_services::script::Treatment;
@@ -832,6 +833,8 @@ impl Visitor {
             self.address
         );
         let Spoken { stream, spoken, .. } = speak(self.address, request.as_bytes())?;
+        // Before that nobody watched, however long it took.
+        entry.sent();
         Ok(Knocked {
             entry,
             request,
@@ -866,7 +869,8 @@ impl Visitor {
             .and_then(|()| read_status(&mut stream, self.watcher, |after| tell(Told::Idle(after))));
         tell(match status {
             Ok(Some(status)) => {
-                entry.answered(status);
+                // A late reader would seem to have watched for longer than it did.
+                entry.answer_was_read(status, since_data_came(&stream));
                 entry.end(Ending::Answered);
                 Told::Answered(status)
             }

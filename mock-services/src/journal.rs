@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::exchange::{Ending, Exchange, Frames, Way};
+use crate::lain::TICK;
 use crate::moment::{Clock, Moment};
 
 /// Numbers that are unique within a run, however many journals it keeps.
@@ -80,8 +81,8 @@ impl Journal {
     }
 
     /// When a request came to this machine's socket, which is some time before it arrived
-    /// with us where we were late to read it; a tick of the system's clock (1 to 10 ms)
-    /// wrong either way. Where the system does not tell, it is when it arrived.
+    /// with us where we were late to read it; wrong by up to [`TICK`]
+    /// either way. Where the system does not tell, it is when it arrived.
     pub fn came(&self, exchange: &Exchange) -> Moment {
         let lain = self.lain.lock().unwrap_or_else(PoisonError::into_inner);
         let unread = lain.get(&exchange.id).copied().unwrap_or_default();
@@ -152,11 +153,27 @@ impl Entry {
         self.id
     }
 
+    /// Records that what we ask has gone out only now.
+    pub fn sent(&self) {
+        let now = self.journal.clock.now();
+        self.journal.amend(self.id, |x| x.arrived = now);
+    }
+
     /// Records that the answer's head has gone out (or come in).
     pub fn answered(&mut self, status: u16) {
-        let now = self.journal.clock.now();
+        self.answered_at(status, self.journal.clock.now());
+    }
+
+    /// Records that the answer's head has come in, and lain there unread for so long. No
+    /// more than [`TICK`] is not told apart from nothing.
+    pub fn answer_was_read(&mut self, status: u16, unread: Option<Duration>) {
+        let unread = unread.filter(|unread| *unread > TICK).unwrap_or_default();
+        self.answered_at(status, self.journal.clock.now() - unread);
+    }
+
+    fn answered_at(&mut self, status: u16, at: Moment) {
         self.journal.amend(self.id, |x| {
-            x.answered.get_or_insert(now);
+            x.answered.get_or_insert(at.max(x.arrived));
             x.status = Some(status);
         });
     }

@@ -6,10 +6,13 @@
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// The time since the newest data came, in whole milliseconds, and a tick of the system's
-/// clock (1 to 10 ms) wrong either way. `None` where the system does not tell.
+/// What [`since_data_came`] may be wrong by: the system counts in ticks of 1 to 10 ms.
+pub const TICK: Duration = Duration::from_millis(10);
+
+/// The time since the newest data came, wrong by up to [`TICK`] either way. `None` where
+/// the system does not tell.
 #[cfg(target_os = "linux")]
-pub(crate) fn since_data_came(stream: &TcpStream) -> Option<Duration> {
+pub fn since_data_came(stream: &TcpStream) -> Option<Duration> {
     use std::os::fd::AsRawFd as _;
 
     /// Where `tcpi_last_data_recv` lies in `struct tcp_info` of the kernel's `tcp.h`, which
@@ -35,8 +38,9 @@ pub(crate) fn since_data_came(stream: &TcpStream) -> Option<Duration> {
     Some(Duration::from_millis(millis.into()))
 }
 
+/// The time since the newest data came. This system does not tell.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn since_data_came(_stream: &TcpStream) -> Option<Duration> {
+pub fn since_data_came(_stream: &TcpStream) -> Option<Duration> {
     None
 }
 
@@ -60,8 +64,7 @@ mod tests {
         sleep(LAIN);
         let (taken, _) = listener.accept().unwrap();
         let told = since_data_came(&taken).unwrap();
-        let tick = Duration::from_millis(20);
-        assert!(told + tick >= LAIN, "{told:?}");
-        assert!(told <= before.elapsed() + tick, "{told:?}");
+        assert!(told + TICK >= LAIN, "{told:?}");
+        assert!(told <= before.elapsed() + TICK, "{told:?}");
     }
 }

@@ -8,6 +8,7 @@
 //! - [`tap`]: a reverse proxy that records and obeys a script.
 //! - [`script`]: what a tap is to do with a request.
 //! - [`journal`]: what happened, on one clock.
+//! - [`lain`]: how late we are to read something.
 //! - [`weather`], [`auth`], [`discovery`]: what the services answer.
 //! - [`upstream`]: a service that takes any request and streams.
 
@@ -15,7 +16,7 @@ pub mod auth;
 pub mod discovery;
 pub mod exchange;
 pub mod journal;
-mod lain;
+pub mod lain;
 pub mod moment;
 pub mod parent;
 pub mod scene;

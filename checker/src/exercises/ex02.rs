@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use mock_services::exchange::Exchange;
+use mock_services::lain::TICK;
 use mock_services::moment::Moment;
 use mock_services::scene::Scene;
 use mock_services::script::{Hold, Treatment};
@@ -236,8 +237,6 @@ async fn both_in_flight(
 ) -> Result<(Rendezvous, bool), Trouble> {
     /// More than any program needs in between that need not wait.
     const AT_ONCE: Duration = Duration::from_millis(60);
-    /// What the two ends of a time between two calls may be wrong by.
-    const TICK: Duration = Duration::from_millis(20);
     let reached = |all: &[_]| in_flight(all, TODAY).min(1) + in_flight(all, TOMORROW).min(1);
     let until = |wanted| {
         stage
@@ -262,7 +261,7 @@ async fn both_in_flight(
     let met = Rendezvous {
         // Nobody sat idle between two calls for longer than they are apart: where it seems
         // so, it is we who were late to read the second.
-        sat_idle: sat_idle.filter(|idle| apart.is_some_and(|apart| *idle <= apart + TICK)),
+        sat_idle: sat_idle.filter(|idle| apart.is_some_and(|apart| *idle <= apart + 2 * TICK)),
         about,
         wanted: 2,
         reached: reached(&exchanges),
