@@ -278,6 +278,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_read_late_came_earlier() {
+        let journal = Journal::new(Clock::start(), Ids::default());
+        std::thread::sleep(4 * TICK);
+        let mut entry = journal.arrived("you", 1, "GET /healthz".into());
+        let arrived = journal.exchanges()[0].arrived;
+        assert_eq!(journal.came(&journal.exchanges()[0]), arrived);
+        journal.has_lain(entry.id(), 3 * TICK);
+        assert_eq!(
+            arrived.since(journal.came(&journal.exchanges()[0])),
+            3 * TICK
+        );
+
+        std::thread::sleep(4 * TICK);
+        let read = journal.clock().now();
+        entry.answer_was_read(200, Some(3 * TICK));
+        let answered = journal.exchanges()[0].answered.unwrap();
+        assert!(arrived < answered && answered < read, "{answered}");
+        // It cannot have been answered before it was asked.
+        let mut entry = journal.arrived("you", 1, "GET /healthz".into());
+        entry.answer_was_read(200, Some(Duration::from_secs(9)));
+        let asked = &journal.exchanges()[1];
+        assert_eq!(asked.answered, Some(asked.arrived));
+    }
+
+    #[test]
     fn frames_are_thinned_out_evenly_and_none_is_lost() {
         let frames = |at: u64, way| Frames {
             at: Moment::from_micros(at * 5_000),

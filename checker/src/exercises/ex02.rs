@@ -1017,6 +1017,23 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_was_read_late_is_as_early_as_it_came() {
+        let mut calls = round(1, 0, (100_000, 200_000), (130_000, 200_000));
+        for call in &mut calls {
+            call.answered = None;
+        }
+        let [_, today, tomorrow] = &calls;
+        let apart_for = |lain: fn(&Exchange) -> u64| {
+            let came = |x: &Exchange| x.arrived - Duration::from_millis(lain(x));
+            apart(&calls, came).expect("both are under way")
+        };
+        assert_eq!(apart_for(|_| 0), tomorrow.arrived.since(today.arrived));
+        assert_eq!(apart_for(|_| 0), Duration::from_millis(30));
+        let late = |x: &Exchange| if route_of(x) == TODAY { 90 } else { 0 };
+        assert_eq!(apart_for(late), Duration::from_millis(120));
+    }
+
+    #[test]
     fn the_round_that_did_not_meet_is_told_of_and_drawn() {
         let met = |waited| Rendezvous {
             about: "both calls",
