@@ -52,7 +52,23 @@ impl Journal {
     /// Records that a request has arrived. The entry ends as [`Ending::Left`]
     /// if it is dropped before [`Entry::end`].
     pub fn arrived(&self, service: &str, connection: u32, request: String) -> Entry {
+        self.was_read(service, connection, request, Duration::ZERO)
+    }
+
+    /// Records that a request has arrived, which had lain there unread for so long. Whoever
+    /// waits for it learns of both at once. See [`Journal::arrived`].
+    pub(crate) fn was_read(
+        &self,
+        service: &str,
+        connection: u32,
+        request: String,
+        unread: Duration,
+    ) -> Entry {
         let id = self.ids.next();
+        self.lain
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, unread);
         self.write(|exchanges| {
             exchanges.push(Exchange {
                 id,
@@ -72,12 +88,6 @@ impl Journal {
             journal: self.clone(),
             over: false,
         }
-    }
-
-    /// Records that a request which has arrived had lain there unread for so long.
-    pub(crate) fn has_lain(&self, id: u32, unread: Duration) {
-        let mut lain = self.lain.lock().unwrap_or_else(PoisonError::into_inner);
-        lain.insert(id, unread);
     }
 
     /// When a request came to this machine's socket, which is some time before it arrived
@@ -281,10 +291,8 @@ mod tests {
     fn what_was_read_late_came_earlier() {
         let journal = Journal::new(Clock::start(), Ids::default());
         std::thread::sleep(4 * TICK);
-        let mut entry = journal.arrived("you", 1, "GET /healthz".into());
+        let mut entry = journal.was_read("you", 1, "GET /healthz".into(), 3 * TICK);
         let arrived = journal.exchanges()[0].arrived;
-        assert_eq!(journal.came(&journal.exchanges()[0]), arrived);
-        journal.has_lain(entry.id(), 3 * TICK);
         assert_eq!(
             arrived.since(journal.came(&journal.exchanges()[0])),
             3 * TICK
@@ -299,6 +307,7 @@ mod tests {
         let mut entry = journal.arrived("you", 1, "GET /healthz".into());
         entry.answer_was_read(200, Some(Duration::from_secs(9)));
         let asked = &journal.exchanges()[1];
+        assert_eq!(journal.came(asked), asked.arrived);
         assert_eq!(asked.answered, Some(asked.arrived));
     }
 

@@ -270,14 +270,12 @@ async fn exchange(
     };
     let shown = format!("{} {}", request.method(), shorten(below));
     let path = below.split('?').next().unwrap_or(below).to_owned();
-    let unread = since_data_came(&line.stream);
-    let mut entry =
-        shared
-            .journal
-            .arrived(&behind.service, line.number.load(Ordering::Relaxed), shown);
-    if let Some(unread) = unread {
-        shared.journal.has_lain(entry.id(), unread);
-    }
+    let mut entry = shared.journal.was_read(
+        &behind.service,
+        line.number.load(Ordering::Relaxed),
+        shown,
+        since_data_came(&line.stream).unwrap_or_default(),
+    );
     let Some(told) = told.map(str::to_owned) else {
         return Ok(said(entry, StatusCode::NOT_FOUND, STRANGER));
     };
