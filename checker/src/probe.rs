@@ -589,7 +589,8 @@ pub async fn hangs(
     };
     let lost =
         calls_of(route, &exchanges).count() < WAYS_TO_HANG && seen.answers.iter().any(gave_up);
-    let paused = trickle.longest_pause() > half;
+    // Half a limit without a processor and a third without a byte are less than a limit.
+    let paused = trickle.longest_pause() > seen.limit / 3;
     seen.too_busy |= starved || lost || paused || others_may_run_out(route, half, &exchanges);
     Ok(())
 }

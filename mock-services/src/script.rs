@@ -1,9 +1,9 @@
 //! What a tap is to do with a request: the wish. What happened stands in the
 //! [journal](crate::journal).
 
+use std::collections::HashMap;
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -153,10 +153,27 @@ pub struct Trickle {
 }
 
 #[derive(Debug, Default)]
-struct Flow {
-    under_way: AtomicUsize,
-    /// In microseconds.
-    longest_pause: AtomicU64,
+struct Flow(Mutex<Bodies>);
+
+#[derive(Debug, Default)]
+struct Bodies {
+    /// When the last bit of each went out, of those that are still wanted.
+    last: HashMap<u32, Option<Instant>>,
+    /// How many there have been.
+    begun: u32,
+    /// Of pauses that are over.
+    longest_pause: Duration,
+}
+
+impl Flow {
+    fn lock(&self) -> MutexGuard<'_, Bodies> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A pause that began then, if it did.
+fn so_far(began: Option<Instant>) -> Duration {
+    began.map_or(Duration::ZERO, |began| began.elapsed())
 }
 
 impl Trickle {
@@ -170,14 +187,16 @@ impl Trickle {
 
     /// How many bodies are on their way, and still wanted.
     pub fn under_way(&self) -> usize {
-        self.flow.under_way.load(Ordering::Relaxed)
+        self.flow.lock().last.len()
     }
 
-    /// The longest time that any body has been silent: as long as its pause or a little
-    /// longer, or far longer on a busy machine. Whoever gives up after a silence may
-    /// have had a reason then.
+    /// The longest time that any body has been silent, up to now: as long as its pause or
+    /// a little longer, or far longer on a busy machine. Whoever gives up after a silence
+    /// may have had a reason then, and may do so before the silence is over.
     pub fn longest_pause(&self) -> Duration {
-        Duration::from_micros(self.flow.longest_pause.load(Ordering::Relaxed))
+        let bodies = self.flow.lock();
+        let now = bodies.last.values().map(|last| so_far(*last)).max();
+        bodies.longest_pause.max(now.unwrap_or_default())
     }
 }
 
@@ -185,47 +204,46 @@ impl Trickle {
 #[derive(Debug)]
 pub(crate) struct Trickling {
     trickle: Trickle,
+    nth: u32,
     /// What goes out first is as long as this.
     at_once: usize,
-    last: Option<Instant>,
 }
 
 impl Trickling {
     pub(crate) fn of(trickle: Trickle, at_once: usize) -> Self {
-        trickle.flow.under_way.fetch_add(1, Ordering::Relaxed);
+        let nth = {
+            let mut bodies = trickle.flow.lock();
+            bodies.begun += 1;
+            let nth = bodies.begun;
+            bodies.last.insert(nth, None);
+            nth
+        };
         Self {
             trickle,
+            nth,
             at_once,
-            last: None,
         }
     }
 
     /// A bit goes out now. Returns how many bytes of it, and the pause after it.
     pub(crate) fn drips(&mut self) -> (usize, Duration) {
-        let bytes = match self.last {
+        let mut bodies = self.trickle.flow.lock();
+        let last = bodies.last.insert(self.nth, Some(Instant::now())).flatten();
+        bodies.longest_pause = bodies.longest_pause.max(so_far(last));
+        let bytes = match last {
             None => self.at_once.max(1),
             Some(_) => 1,
         };
-        self.note_pause();
-        self.last = Some(Instant::now());
         (bytes, self.trickle.every)
-    }
-
-    fn note_pause(&self) {
-        let silent = self.last.map_or(Duration::ZERO, |last| last.elapsed());
-        let micros = u64::try_from(silent.as_micros()).unwrap_or(u64::MAX);
-        self.trickle
-            .flow
-            .longest_pause
-            .fetch_max(micros, Ordering::Relaxed);
     }
 }
 
 impl Drop for Trickling {
     fn drop(&mut self) {
+        let mut bodies = self.trickle.flow.lock();
+        let last = bodies.last.remove(&self.nth).flatten();
         // Whoever left may have left because of this very pause.
-        self.note_pause();
-        self.trickle.flow.under_way.fetch_sub(1, Ordering::Relaxed);
+        bodies.longest_pause = bodies.longest_pause.max(so_far(last));
     }
 }
 
@@ -277,6 +295,21 @@ fn set(_: &TcpStream, _: bool) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pause_counts_before_it_is_over_and_when_somebody_leaves_in_it() {
+        const PAUSE: Duration = Duration::from_millis(20);
+        let trickle = Trickle::every(Duration::from_millis(5));
+        let mut body = Trickling::of(trickle.clone(), 3);
+        assert_eq!(body.drips().0, 3);
+        std::thread::sleep(PAUSE);
+        assert!(trickle.longest_pause() >= PAUSE);
+        assert_eq!(body.drips().0, 1);
+        std::thread::sleep(2 * PAUSE);
+        drop(body);
+        assert!(trickle.longest_pause() >= 2 * PAUSE);
+        assert_eq!(trickle.under_way(), 0);
+    }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
     #[test]

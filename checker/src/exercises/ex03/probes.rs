@@ -962,16 +962,17 @@ async fn long_upload(stage: &Stage<'_>, name: &str) -> Result<Upload, Trouble> {
     let mut sent = Sent::new("POST", format!("/proxy/{name}/upload"));
     sent.body = Sending::Pieces(pieces);
     let before = stage.program.activity();
-    let mut longest = Duration::ZERO;
+    let longest = Cell::new(Duration::ZERO);
+    let last = Cell::new(Instant::now());
+    let note_pause = || longest.set(longest.get().max(last.replace(Instant::now()).elapsed()));
     let sending = async {
-        let mut last = Instant::now();
+        last.set(Instant::now());
         for _ in 0..PIECES {
             if send.send(Bytes::from_static(b"a piece")).await.is_err() {
                 break;
             }
             tokio::time::sleep(limit / 8).await;
-            longest = longest.max(last.elapsed());
-            last = Instant::now();
+            note_pause();
         }
         drop(send);
         std::future::pending::<()>().await;
@@ -983,6 +984,10 @@ async fn long_upload(stage: &Stage<'_>, name: &str) -> Result<Upload, Trouble> {
         }
     };
     let waited = stage.patiently(asking, NO_LIMIT_AFTER).await?;
+    if matches!(&waited, Waited::Done(Some(Ok(whole))) if whole.status == 504) {
+        // Given up in a pause that was not over, maybe.
+        note_pause();
+    }
     let starved = match (before, stage.program.activity()) {
         (Some(before), Some(after)) => after.waited.saturating_sub(before.waited) > limit / 4,
         _ => false,
@@ -991,7 +996,7 @@ async fn long_upload(stage: &Stage<'_>, name: &str) -> Result<Upload, Trouble> {
     let hasty = limit < Duration::from_millis(300);
     Ok(Upload {
         waited,
-        late: starved || hasty || longest > limit / 2,
+        late: starved || hasty || longest.get() > limit / 2,
     })
 }
 
