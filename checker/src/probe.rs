@@ -573,7 +573,7 @@ pub async fn hangs(
     // the limit cannot have ended another call: every other answer went out in good
     // time, and the program did not lack a processor to read it. And it proves a limit
     // on the whole of a body only if that body was never silent for long.
-    let half = seen.limit / 2;
+    let (half, third) = (seen.limit / 2, seen.limit / 3);
     let starved = match (before, stage.program.activity()) {
         (Some(before), Some(after)) => after.waited.saturating_sub(before.waited) > half,
         _ => false,
@@ -589,9 +589,10 @@ pub async fn hangs(
     };
     let lost =
         calls_of(route, &exchanges).count() < WAYS_TO_HANG && seen.answers.iter().any(gave_up);
-    // Half a limit without a processor and a third without a byte are less than a limit.
-    let paused = trickle.longest_pause() > seen.limit / 3;
-    seen.too_busy |= starved || lost || paused || others_may_run_out(route, half, &exchanges);
+    // Half a limit without a processor, and a third without a byte or an answer, are less
+    // than a limit.
+    let paused = trickle.longest_pause() > third;
+    seen.too_busy |= starved || lost || paused || others_may_run_out(route, third, &exchanges);
     Ok(())
 }
 
