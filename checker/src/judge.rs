@@ -1091,24 +1091,35 @@ pub fn timeline(probe: &str, seen: &Observation, gap: Option<Gap>) -> Timeline {
     }
 }
 
-/// Where the clients' timeline shows the waiting: from the first call to the
-/// end of our patience.
+/// Where the clients' timeline shows the waiting: from the last call that came, or from
+/// `/healthz` where none had come yet, to the end of our patience.
 pub fn clients_gap(contract: &Contract, seen: &Observation) -> Option<Gap> {
+    waited_outside(seen, |x| {
+        x.service != YOU && contract.asks.contains(&route_of(x))
+    })
+}
+
+/// The same for a program whose calls are those that `is_call` says.
+pub fn waited_outside(seen: &Observation, is_call: impl Fn(&Exchange) -> bool) -> Option<Gap> {
     let met = seen.rendezvous.first()?;
-    let first = contract
-        .asks
-        .iter()
-        .filter_map(|route| seen.asked(route).next())
-        .min_by_key(|x| x.arrived)?;
     let health = matches!(seen.health, Some(HealthSeen::Silent(_)));
     if !matches!(met.waited, Waited::GaveUp(_)) && !health {
         return None;
     }
+    // What came after our patience came because of it.
+    let before = |x: &&Exchange| x.arrived <= met.released;
+    let newest = |is: &dyn Fn(&Exchange) -> bool| {
+        let all = seen.exchanges.iter().filter(|x| is(x)).filter(before);
+        all.max_by_key(|x| x.arrived)
+    };
+    let asked_health = |x: &Exchange| x.service == YOU && x.request == "GET /healthz";
+    let silent = || newest(&asked_health).filter(|_| health);
+    let since = newest(&is_call).or_else(silent)?;
     let outside = met.wanted.saturating_sub(met.reached);
     Some(Gap {
-        from: first.arrived,
+        from: since.arrived,
         to: met.released,
-        exchange: first.id,
+        exchange: since.id,
         label: match (outside, health) {
             (0, _) => "/healthz waited too".to_owned(),
             (_, true) => {

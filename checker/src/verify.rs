@@ -1,6 +1,6 @@
 //! The whole way from an exercise to its report.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -167,9 +167,18 @@ fn found(command: &[OsString]) -> anyhow::Result<Vec<OsString>> {
         anyhow::bail!("--exec is empty; give it a command, such as --exec 'python3 my_app.py'");
     };
     let here = std::env::current_dir()?;
+    if let Some(script) = script(command) {
+        let path = resolved(&here, script);
+        anyhow::ensure!(
+            path.exists(),
+            "--exec: there is no file {} for {}",
+            path.display(),
+            program.to_string_lossy()
+        );
+    }
     let mut whole = Vec::with_capacity(command.len());
     if Path::new(program).components().count() > 1 {
-        let path = here.join(program);
+        let path = resolved(&here, program);
         anyhow::ensure!(
             path.is_file(),
             "--exec: there is no program {}",
@@ -191,7 +200,7 @@ fn found(command: &[OsString]) -> anyhow::Result<Vec<OsString>> {
     }
     // Files named on the command line are named from here, too.
     whole.extend(command[1..].iter().map(|part| {
-        let path = here.join(part);
+        let path = resolved(&here, part);
         if path.is_file() {
             path.into_os_string()
         } else {
@@ -199,6 +208,34 @@ fn found(command: &[OsString]) -> anyhow::Result<Vec<OsString>> {
         }
     }));
     Ok(whole)
+}
+
+/// `path` as seen from `here`, without the `.` that nobody needs to read.
+fn resolved(here: &Path, path: &OsStr) -> PathBuf {
+    here.join(path).components().collect()
+}
+
+/// The script that an interpreter is to run, where the command cannot mean anything
+/// else: the first word after it, named as a file of that language.
+fn script(command: &[OsString]) -> Option<&OsStr> {
+    const INTERPRETERS: [(&str, &[&str]); 6] = [
+        ("python", &["py", "pyw", "pyz"]),
+        ("node", &["js", "mjs", "cjs", "ts"]),
+        ("ruby", &["rb"]),
+        ("perl", &["pl"]),
+        ("php", &["php"]),
+        ("lua", &["lua"]),
+    ];
+    let [program, first, ..] = command else {
+        return None;
+    };
+    let name = Path::new(program).file_stem()?.to_str()?;
+    let (_, extensions) = INTERPRETERS
+        .iter()
+        .find(|(interpreter, _)| name.starts_with(interpreter))?;
+    let extension = Path::new(first).extension()?.to_str()?;
+    let is_option = first.to_str().is_some_and(|first| first.starts_with('-'));
+    (!is_option && extensions.contains(&extension)).then_some(first)
 }
 
 fn ready_check(id: &str) -> Check {

@@ -200,6 +200,10 @@ fn an_exec_that_does_not_exist_is_refused() {
         &run(&["verify", "ex01", "--exec", "./no/such/file"]),
         &["no/such/file"],
     );
+    assert_refused(
+        &run(&["verify", "ex01", "--exec", "python3 ./nothere.py"]),
+        &["no file", "/nothere.py"],
+    );
     assert_refused(&run(&["verify", "ex01", "--exec", "'open"]), &["quote"]);
     assert_refused(&run(&["verify", "ex01", "--exec", ""]), &["empty"]);
 }

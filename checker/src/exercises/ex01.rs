@@ -155,7 +155,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     let busy = crowd.was_too_busy();
     let (together, health) = match (clients_fault, health_fault) {
         (None, Some(fault)) => (
-            together().not_reached("a blocked thread stands before it"),
+            together().not_reached("a blocked thread comes first: ex01/health"),
             health().broken(fault),
         ),
         (Some(fault), None)
@@ -163,7 +163,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
                 || fault.diagnosis == Diagnosis::Sequential =>
         {
             let before = match fault.diagnosis {
-                Diagnosis::Sequential => "one client at a time stands before it",
+                Diagnosis::Sequential => "one client at a time comes first: ex01/together",
                 _ => "ex01/together comes first",
             };
             (together().broken(fault), health().not_reached(before))

@@ -228,6 +228,38 @@ fn a_healthz_that_stands_still_after_the_calls_is_a_blocked_thread() {
 }
 
 #[test]
+fn who_waits_outside_waits_from_the_last_that_came() {
+    let mut seen = crowd(vec![exchange(5, "weather", "/today", 95, 99)]);
+    seen.rendezvous[0] = Rendezvous {
+        wanted: 3,
+        waited: Waited::GaveUp(std::time::Duration::from_micros(70)),
+        ..seen.rendezvous[0]
+    };
+    seen.exchanges[3].arrived = Moment::from_micros(12);
+    let gap = clients_gap(&CONTRACT, &seen).expect("one is missing");
+    // The fifth came when the others had been let go.
+    assert_eq!(
+        (gap.exchange, gap.from, gap.to),
+        (4, Moment::from_micros(12), Moment::from_micros(80))
+    );
+    assert_eq!(gap.label, "1 client waited outside");
+
+    // A thread that sleeps before it asks: no call has come yet, and `/healthz` waits.
+    for call in &mut seen.exchanges[2..] {
+        call.arrived = Moment::from_micros(85);
+    }
+    seen.rendezvous[0].reached = 0;
+    seen.health = Some(HealthSeen::Silent(std::time::Duration::from_micros(75)));
+    seen.exchanges.push(exchange(6, YOU, "/healthz", 5, 98));
+    let gap = clients_gap(&CONTRACT, &seen).expect("all are missing");
+    assert_eq!(
+        (gap.exchange, gap.from, gap.to),
+        (6, Moment::from_micros(5), Moment::from_micros(80))
+    );
+    assert_eq!(gap.label, "3 clients and /healthz waited outside");
+}
+
+#[test]
 fn each_service_is_looked_for_where_its_own_variable_says() {
     let seen = crowd(vec![]);
     let (_, answer) = &seen.answers[0];

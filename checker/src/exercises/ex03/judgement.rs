@@ -668,25 +668,7 @@ pub(super) fn crowd(seen: &Observation) -> (Option<Fault>, Option<Fault>) {
 }
 
 pub(super) fn crowd_gap(seen: &Observation) -> Option<Gap> {
-    let met = seen.rendezvous.first()?;
-    let health = matches!(seen.health, Some(HealthSeen::Silent(_)));
-    if !matches!(met.waited, Waited::GaveUp(_)) && !health {
-        return None;
-    }
-    let first = seen.exchanges.iter().find(|x| x.service != YOU)?;
-    let outside = met.wanted.saturating_sub(met.reached);
-    Some(Gap {
-        from: first.arrived,
-        to: met.released,
-        exchange: first.id,
-        label: match (outside, health) {
-            (0, _) => "/healthz waited too".to_owned(),
-            (_, true) => {
-                format!("{} and /healthz waited outside", counted(outside, "client"))
-            }
-            (_, false) => format!("{} waited outside", counted(outside, "client")),
-        },
-    })
+    judge::waited_outside(seen, |x| x.service != YOU)
 }
 
 /// A body that did not come through before its end.
