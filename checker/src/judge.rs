@@ -608,7 +608,7 @@ pub fn silence(contract: &Contract, seen: &Observation) -> Option<Fault> {
         Fault::new(
             Diagnosis::Hung,
             format!(
-                "`GET {}` was accepted, and got no answer for {}, with the program idle. \
+                "`GET {}` was accepted, and got no answer within {}, with the program idle. \
                  {what_came_before}",
                 contract.route,
                 words(after)
@@ -687,7 +687,7 @@ pub fn together(
         let fault = Fault::new(
             Diagnosis::BlockedRuntime,
             format!(
-                "While {} waited, GET /healthz waited too: no answer for {}, and the program \
+                "While {} waited, GET /healthz waited too: no answer within {}, and the program \
                  sat idle.",
                 match met.reached {
                     0 => counted(met.wanted, "client"),
@@ -708,7 +708,7 @@ pub fn together(
             Fault::new(
                 Diagnosis::BlockedRuntime,
                 format!(
-                    "When {at} had answered {} clients, GET /healthz got no answer for {}, and the \
+                    "When {at} had answered {} clients, GET /healthz got no answer within {}, and the \
                      program sat idle.",
                     met.wanted,
                     words(after)
@@ -1092,7 +1092,7 @@ pub fn timeline(probe: &str, seen: &Observation, gap: Option<Gap>) -> Timeline {
 }
 
 /// Where the clients' timeline shows the waiting: from the last call that came, or from
-/// `/healthz` where none had come yet, to the end of our patience.
+/// `/healthz` where none or all had come, to the end of our patience.
 pub fn clients_gap(contract: &Contract, seen: &Observation) -> Option<Gap> {
     waited_outside(seen, |x| {
         x.service != YOU && contract.asks.contains(&route_of(x))
@@ -1114,11 +1114,16 @@ pub fn waited_outside(seen: &Observation, is_call: impl Fn(&Exchange) -> bool) -
     };
     let asked_health = |x: &Exchange| x.service == YOU && x.request == "GET /healthz";
     let silent = || newest(&asked_health).filter(|_| health);
-    let since = newest(&is_call).or_else(silent)?;
     let outside = met.wanted.saturating_sub(met.reached);
+    let since = match outside {
+        0 => silent().or_else(|| newest(&is_call)),
+        _ => newest(&is_call).or_else(silent),
+    }?;
     Some(Gap {
         from: since.arrived,
-        to: met.released,
+        to: since
+            .answered
+            .map_or(met.released, |at| at.min(met.released)),
         exchange: since.id,
         label: match (outside, health) {
             (0, _) => "/healthz waited too".to_owned(),

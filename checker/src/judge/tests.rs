@@ -257,6 +257,13 @@ fn who_waits_outside_waits_from_the_last_that_came() {
         (6, Moment::from_micros(5), Moment::from_micros(80))
     );
     assert_eq!(gap.label, "3 clients and /healthz waited outside");
+
+    // All have come, and it was answered before we lost patience: it waited so long.
+    seen.rendezvous[0].reached = 3;
+    seen.exchanges[5].answered = Some(Moment::from_micros(70));
+    let gap = clients_gap(&CONTRACT, &seen).expect("it waited");
+    assert_eq!((gap.exchange, gap.to), (6, Moment::from_micros(70)));
+    assert_eq!(gap.label, "/healthz waited too");
 }
 
 #[test]

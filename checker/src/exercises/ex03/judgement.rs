@@ -10,7 +10,7 @@ use crate::client::{NoReply, Unanswered, Whole, YOU};
 use crate::diagnosis::Diagnosis;
 use crate::judge::{self, Fault};
 use crate::observation::{Carried, HealthSeen, Observation, Question, Rendezvous};
-use crate::report::{Gap, counted, words};
+use crate::report::{Gap, words};
 use crate::stage::Waited;
 
 /// A request of ours that got no answer at all.
@@ -46,7 +46,7 @@ pub(super) fn silence(seen: &Observation) -> Option<Fault> {
         Fault::new(
             Diagnosis::Hung,
             format!(
-                "`{request}` was accepted, and got no answer for {}, with the program idle.",
+                "`{request}` was accepted, and got no answer within {}, with the program idle.",
                 words(silence.after)
             ),
             "Look at what the handler waits for: a lock that is never freed, the end of a body \
@@ -540,7 +540,7 @@ pub(super) fn guard(seen: &Observation) -> Option<Fault> {
             Fault::new(
                 Diagnosis::GuardAcrossAwait,
                 format!(
-                    "While a call to a service waited for {}, `{request}` waited too: no answer for \
+                    "While a call to a service waited for {}, `{request}` waited too: no answer within \
                      {}, and the program was idle.",
                     ["its answer", "the rest of its body", "the rest of its request"][phase.min(2)],
                     words(after.min(crate::stage::QUIET))
@@ -607,7 +607,7 @@ pub(super) fn crowd(seen: &Observation) -> (Option<Fault>, Option<Fault>) {
             Fault::new(
                 Diagnosis::BlockedRuntime,
                 format!(
-                    "While {} call{} to the service waited, GET /healthz waited too: no answer for \
+                    "While {} call{} to the service waited, GET /healthz waited too: no answer within \
                      {}, and the program sat idle.",
                     met.reached,
                     if met.reached == 1 { "" } else { "s" },

@@ -281,7 +281,7 @@ pub(super) fn stalled(seen: &Observation) -> Option<Fault> {
                 Diagnosis::BlockedRuntime,
                 format!(
                     "One client stopped reading. After {heard} messages nobody got any more, and GET \
-                     /healthz no answer for {}: the program sat idle, with its threads blocked.",
+                     /healthz no answer within {}: the program sat idle, with its threads blocked.",
                     words(after)
                 ),
                 "Something waits for the slow reader without `.await`: a loop with \
@@ -707,7 +707,7 @@ pub(crate) fn health(seen: &Observation, doing: &str) -> Option<Fault> {
         HealthSeen::Silent(after) => Some(Fault::new(
             Diagnosis::BlockedRuntime,
             format!(
-                "{doing}, GET /healthz waited: no answer for {}, and the program sat idle.",
+                "{doing}, GET /healthz waited: no answer within {}, and the program sat idle.",
                 words(after)
             ),
             "A handler blocks the thread that it runs on. Look for a call that waits without \
