@@ -2,6 +2,7 @@
 
 mod cargo;
 
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -81,22 +82,103 @@ pub async fn build(
     Ok((built, began.elapsed()))
 }
 
-/// Builds every binary of these packages in one go, which is much quicker than
-/// one after another. What does not compile is told when it is built alone.
-pub async fn build_all(root: &Path, packages: &[String]) {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let mut command = Command::new(&cargo);
+/// What was built in one go.
+#[derive(Debug, Default)]
+pub struct Beforehand {
+    /// By the names of the binaries.
+    built: HashMap<String, Built>,
+    took: Duration,
+}
+
+impl Beforehand {
+    /// What `target` was built to, where it was and has compiled; and how long all took.
+    pub fn get(&self, target: &Target) -> Option<(Built, Duration)> {
+        let built = self.built.get(&target.binary)?;
+        is_plain(target).then(|| (built.clone(), self.took))
+    }
+}
+
+/// What has features of its own is built alone.
+fn is_plain(target: &Target) -> bool {
+    target.features.is_empty()
+}
+
+/// Builds these targets in one go: many at a time, and cargo looks but once at
+/// everything that they are built of. What does not compile is told when it is
+/// built alone, as is why there is no cargo. `said` is told how many crates are done.
+pub async fn build_all(
+    root: &Path,
+    targets: &[Target],
+    said: &(dyn Fn(usize, Duration) + Sync),
+) -> Beforehand {
+    let all = run_all(root, targets, said);
+    let built = tokio::time::timeout(DEADLINE, all).await;
+    built.unwrap_or_default()
+}
+
+async fn run_all(
+    root: &Path,
+    targets: &[Target],
+    said: &(dyn Fn(usize, Duration) + Sync),
+) -> Beforehand {
+    let began = Instant::now();
+    let mut beforehand = Beforehand::default();
+    let plain = || targets.iter().filter(|target| is_plain(target));
+    let packages: BTreeSet<_> = plain().map(|target| &target.package).collect();
+    if packages.is_empty() {
+        return beforehand;
+    }
+    let mut command = cargo_build(root, "json");
     command
-        .current_dir(root)
-        .args(["build", "--quiet", "--keep-going", "--bins"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
+        .args(["--quiet", "--keep-going"])
+        .stderr(Stdio::null());
     for package in packages {
         command.args(["--package", package]);
     }
-    let _ = command.status().await;
+    for target in plain() {
+        command.args(["--bin", &target.binary]);
+    }
+    let Ok(mut running) = Cargo::start(command) else {
+        return beforehand;
+    };
+    let stdout = running.child().ok().and_then(|child| child.stdout.take());
+    let mut lines = stdout.map(|stdout| BufReader::new(stdout).split(b'\n'));
+    let mut done = 0;
+    while let Some(lines) = &mut lines
+        && let Ok(Some(line)) = lines.next_segment().await
+    {
+        for message in Message::parse_stream(Cursor::new(line)).flatten() {
+            let Message::CompilerArtifact(artifact) = message else {
+                continue;
+            };
+            done += 1;
+            said(done, began.elapsed());
+            if let Some(path) = artifact.executable {
+                let built = Built::Program {
+                    path: path.into_std_path_buf(),
+                    source: artifact.target.src_path.into_std_path_buf(),
+                };
+                beforehand.built.insert(artifact.target.name, built);
+            }
+        }
+    }
+    let _ = running.wait().await;
+    beforehand.took = began.elapsed();
+    beforehand
+}
+
+/// `cargo build` with what it says on its standard output.
+fn cargo_build(root: &Path, format: &str) -> Command {
+    // Under `cargo run` this is the very cargo that runs us.
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(root)
+        .args(["build", "--message-format", format])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
 }
 
 async fn run(
@@ -105,16 +187,8 @@ async fn run(
     began: Instant,
     said: &(dyn Fn(usize, Duration) + Sync),
 ) -> anyhow::Result<Built> {
-    // Under `cargo run` this is the very cargo that runs us.
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let mut command = Command::new(&cargo);
-    command
-        .current_dir(root)
-        .args(["build", "--message-format=json-diagnostic-rendered-ansi"])
-        .args(["--package", &target.package, "--bin", &target.binary])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    let mut command = cargo_build(root, "json-diagnostic-rendered-ansi");
+    command.args(["--package", &target.package, "--bin", &target.binary]);
     if !target.features.is_empty() {
         command.args(["--features", &target.features.join(",")]);
     }

@@ -38,7 +38,8 @@ pub struct Report {
 /// Where the time of a verify went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timings {
-    /// `cargo build` in milliseconds; 0 where nothing was built.
+    /// `cargo build` in milliseconds, with `--all` of everything that is graded; 0 where
+    /// nothing was built.
     pub build_ms: f64,
     /// From the end of the build to the verdict, in milliseconds.
     pub verify_ms: f64,

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 
 use crate::allowance;
-use crate::compile::{self, Built, Target};
+use crate::compile::{self, Beforehand, Built, Target};
 use crate::diagnosis::Diagnosis;
 use crate::exercises::{Graded, Judged};
 use crate::judge::{self, Check, Fault};
@@ -16,7 +16,7 @@ use crate::observation::{Disturbance, Observation};
 use crate::probe;
 use crate::probing::Probing;
 use crate::progress::Progress;
-use crate::report::{Finding, Outcome, Report, Timings, Verdict};
+use crate::report::{Finding, Outcome, Report, Timings, Verdict, counted};
 use crate::run::{Candidate, Run};
 use crate::source::{self, Hints};
 use crate::stage::Stage;
@@ -95,6 +95,48 @@ pub async fn prepare(
     program: &Program,
     progress: &Progress,
 ) -> anyhow::Result<Prepared> {
+    let beforehand = Beforehand::default();
+    prepare_from(workshop, exercise, program, progress, &beforehand).await
+}
+
+/// Builds all that is to be graded, in one go as far as it compiles. Each is said to
+/// have taken as long as all.
+///
+/// # Errors
+/// As of [`prepare`].
+pub async fn prepare_all(
+    workshop: &Workshop,
+    wanted: impl Iterator<Item = (&Exercise, &Program)> + Clone,
+    progress: &Progress,
+) -> anyhow::Result<Vec<Prepared>> {
+    let mut targets = Vec::new();
+    for (exercise, program) in wanted.clone() {
+        targets.extend(program.target(exercise)?);
+    }
+    let beforehand = match targets.as_slice() {
+        // Its errors are wanted as well.
+        [] | [_] => Beforehand::default(),
+        all => {
+            let name = counted(all.len(), "program");
+            let said = |crates, since| progress.building(&name, crates, since);
+            said(0, Duration::ZERO);
+            compile::build_all(&workshop.root, all, &said).await
+        }
+    };
+    let mut prepared = Vec::with_capacity(targets.len());
+    for (exercise, program) in wanted {
+        prepared.push(prepare_from(workshop, exercise, program, progress, &beforehand).await?);
+    }
+    Ok(prepared)
+}
+
+async fn prepare_from(
+    workshop: &Workshop,
+    exercise: &Exercise,
+    program: &Program,
+    progress: &Progress,
+    beforehand: &Beforehand,
+) -> anyhow::Result<Prepared> {
     allowance::suffices()?;
     let Some(graded) = Graded::from_id(&exercise.id) else {
         anyhow::bail!(
@@ -118,7 +160,10 @@ pub async fn prepare(
             );
             let said = |crates, since| progress.building(&target.binary, crates, since);
             said(0, Duration::ZERO);
-            let (built, took) = compile::build(&workshop.root, &target, &said).await?;
+            let (built, took) = match beforehand.get(&target) {
+                Some(built) => built,
+                None => compile::build(&workshop.root, &target, &said).await?,
+            };
             let outcome = match built {
                 Built::Program { path, source } => Ok((vec![path.into_os_string()], Some(source))),
                 Built::Broken { rendered } => Err(rendered),

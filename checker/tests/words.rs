@@ -93,14 +93,8 @@ async fn explain(exercise: &str) {
         .filter(|entry| entry.exercise.id == exercise)
         .filter(|entry| entry.diagnosis.is_some() && is_plain(entry))
         .collect();
-    let mut prepared = Vec::new();
-    for entry in programs {
-        let silent = Progress::silent();
-        let built = verify::prepare(&workshop, &entry.exercise, &entry.program, &silent)
-            .await
-            .expect("it builds, or says why not");
-        prepared.push((entry, built));
-    }
+    let prepared = corpus::prepared(&workshop, programs, &Progress::silent()).await;
+    let prepared = prepared.expect("each builds, or says why not");
     let grade = async |name: &str, prepared| {
         let silent = Progress::silent();
         let grading = verify::grade(prepared, 1, keeper, &silent);

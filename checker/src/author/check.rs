@@ -64,20 +64,7 @@ pub async fn run(
             .is_none_or(|only| e.name.contains(only))
     });
     say(&format!("{}\n", counted(programs.len(), "program")))?;
-    if options.only.is_none() {
-        super::soak::build_all(workshop).await;
-    }
-    let mut prepared = Vec::with_capacity(programs.len());
-    for entry in programs {
-        let built = verify::prepare(
-            workshop,
-            &entry.exercise,
-            &entry.program,
-            &Progress::silent(),
-        )
-        .await?;
-        prepared.push((entry, built));
-    }
+    let prepared = corpus::prepared(workshop, programs, &Progress::silent()).await?;
     let mut grading = stream::iter(prepared.into_iter().map(|(entry, prepared)| async move {
         let report = verify::grade(prepared.clone(), 1, keeper, &Progress::silent()).await;
         (entry, prepared, report)

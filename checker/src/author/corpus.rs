@@ -9,8 +9,9 @@ use anyhow::{Context as _, bail};
 
 use crate::compile::Target;
 use crate::diagnosis::Diagnosis;
+use crate::progress::Progress;
 use crate::report::{Report, Verdict};
-use crate::verify::Program;
+use crate::verify::{self, Prepared, Program};
 use crate::workshop::{Exercise, Workshop};
 
 /// A program and what the checker has to say about it.
@@ -154,6 +155,22 @@ pub fn all(workshop: &Workshop) -> anyhow::Result<Vec<Entry>> {
         }
     }
     Ok(entries)
+}
+
+/// Builds these programs, those that compile in one go.
+///
+/// # Errors
+/// Faults that are not theirs.
+pub async fn prepared(
+    workshop: &Workshop,
+    entries: Vec<Entry>,
+    progress: &Progress,
+) -> anyhow::Result<Vec<(Entry, Prepared)>> {
+    let wanted = entries
+        .iter()
+        .map(|entry| (&entry.exercise, &entry.program));
+    let prepared = verify::prepare_all(workshop, wanted, progress).await?;
+    Ok(entries.into_iter().zip(prepared).collect())
 }
 
 /// The names of the files of a kind in a folder, sorted; none where there is

@@ -16,7 +16,6 @@ use tokio::process::{Child, Command};
 
 use super::Say;
 use super::corpus::{self, Entry, Score};
-use crate::compile;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::report::{Report, words};
@@ -82,16 +81,6 @@ impl Load {
     }
 }
 
-/// Builds the whole course in one go.
-pub(super) async fn build_all(workshop: &Workshop) {
-    let packages: Vec<_> = workshop
-        .exercises
-        .iter()
-        .flat_map(|x| [x.package.clone(), x.solution.package.clone()])
-        .collect();
-    compile::build_all(&workshop.root, &packages).await;
-}
-
 /// Builds every program of the corpus.
 async fn prepared(
     workshop: &Workshop,
@@ -108,15 +97,7 @@ async fn prepared(
         "no program of the corpus has that in its name"
     );
     say(&format!("building {} programs\n", entries.len()))?;
-    if only.is_none() {
-        build_all(workshop).await;
-    }
-    let mut prepared = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let built = verify::prepare(workshop, &entry.exercise, &entry.program, progress).await?;
-        prepared.push((entry, built));
-    }
-    Ok(prepared)
+    corpus::prepared(workshop, entries, progress).await
 }
 
 /// Runs a soak; 0 where every verdict was right or inconclusive, else 1. Ctrl-C

@@ -50,8 +50,8 @@ pub async fn run(
             .is_none_or(|only| entry.name.contains(only))
     });
     let silent = &Progress::silent();
-    let recording = stream::iter(programs).map(|entry| async move {
-        let prepared = verify::prepare(workshop, &entry.exercise, &entry.program, silent).await?;
+    let programs = corpus::prepared(workshop, programs, silent).await?;
+    let recording = stream::iter(programs).map(|(entry, prepared)| async move {
         for _ in 0..TRIES {
             let (report, tape) = verify::record(prepared.clone(), 1, keeper, silent).await?;
             if entry.score(&report) == Score::Right {

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -13,9 +14,9 @@ use crate::hint;
 use crate::progress::Progress;
 use crate::records;
 use crate::render::{self, link::Pointer};
-use crate::report::{Report, Verdict};
+use crate::report::{Report, Verdict, counted};
 use crate::reports::{self, Destination, Form};
-use crate::verify::{self, Program};
+use crate::verify::{self, Prepared, Program};
 use crate::workshop::Workshop;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -105,14 +106,10 @@ pub(super) async fn run(
     let progress = Progress::on_stderr();
     let sheet = sheet(colour, options.timings);
     let work = async {
-        let mut prepared = Vec::new();
-        for exercise in exercises {
-            prepared.push(verify::prepare(workshop, exercise, &program, &progress).await?);
-        }
+        let wanted = exercises.iter().map(|exercise| (*exercise, &program));
+        let prepared = verify::prepare_all(workshop, wanted, &progress).await?;
         if options.format == Format::Human && !options.quiet {
-            for one in &prepared {
-                print(&render::opening(&one.title(), one.build_time()), colour)?;
-            }
+            print(&opening(&prepared), colour)?;
         }
         let grading = prepared
             .into_iter()
@@ -157,6 +154,21 @@ pub(super) async fn run(
         print(&render::link::pointers(&pointers, &sheet), colour)?;
     }
     Ok(exit_code(&reports))
+}
+
+/// What is graded, and how long cargo has built it: once, where it was in one go.
+fn opening(prepared: &[Prepared]) -> String {
+    if let [one] = prepared {
+        return render::opening(&one.title(), one.build_time());
+    }
+    let titles = prepared
+        .iter()
+        .map(|one| render::opening(&one.title(), Duration::ZERO));
+    let build = prepared.iter().map(Prepared::build_time).max();
+    let all = counted(prepared.len(), "program");
+    titles
+        .chain([render::opening(&all, build.unwrap_or_default())])
+        .collect()
 }
 
 /// Where to go on: the page of what is not passed, and the reports.
