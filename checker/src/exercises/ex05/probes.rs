@@ -263,7 +263,9 @@ pub(super) async fn slow_reader(stage: &Stage<'_>, seen: &mut Observation) -> Re
     Ok(())
 }
 
-/// The speaker talks, a little at a time; everybody else hears it before it goes on.
+/// The speaker talks, a little at a time; before it goes on, everybody else has heard all
+/// but the last of it: so neither side waits for the other, and a queue of two bursts
+/// still holds whatever is under way.
 async fn go_by(
     stage: &Stage<'_>,
     seen: &mut Observation,
@@ -271,9 +273,10 @@ async fn go_by(
     spoken: &mut usize,
     bytes: usize,
 ) -> Result<bool, Trouble> {
-    const BURST: usize = 32;
+    const BURST: usize = 16;
     let filling = ".".repeat(LONG);
-    for burst in 0..bytes / LONG / BURST {
+    let bursts = bytes / LONG / BURST;
+    for burst in 0..bursts {
         let texts = (0..BURST)
             .map(|_| {
                 let text = format!("{spoken}:{filling}");
@@ -285,7 +288,8 @@ async fn go_by(
         if let Some(socket) = &mut guests[1].socket {
             socket.say_all(frames).await;
         }
-        let wanted = *spoken;
+        let is_last = burst + 1 == bursts;
+        let wanted = *spoken - if is_last { 0 } else { BURST };
         let in_the_room = |guest: &&Guest| matches!(guest.talk.about, "speaker" | "reader");
         let heard = |guests: &[Guest]| {
             guests
@@ -296,7 +300,7 @@ async fn go_by(
         if !hear(stage, seen, "room", guests, heard).await? {
             return Ok(false);
         }
-        if burst % 32 == 0 {
+        if burst % 64 == 0 {
             let calm = guests
                 .iter()
                 .position(|guest| guest.talk.about == "calm")
