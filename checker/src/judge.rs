@@ -7,7 +7,7 @@ use mock_services::weather::Weather;
 use crate::client::{Answer, NoReply, YOU};
 use crate::contract::{Contract, service_first, service_of};
 use crate::diagnosis::Diagnosis;
-use crate::observation::{HealthSeen, Observation, Question, Silence, route_of};
+use crate::observation::{Dozed, HealthSeen, Observation, Question, Rendezvous, Silence, route_of};
 use crate::program::Panic;
 use crate::report::{Finding, Gap, Outcome, Timeline, counted, words};
 use crate::stage::{Trouble, Waited};
@@ -88,6 +88,14 @@ impl Check {
                 Outcome::Inconclusive,
                 "This machine was too busy to judge. Nothing is held against you.",
             )
+        }
+    }
+
+    /// The program was now this and now that.
+    pub fn unsure(self, observed: impl Into<String>, next_step: impl Into<String>) -> Finding {
+        Finding {
+            next_step: next_step.into(),
+            ..self.finding(Outcome::Inconclusive, observed)
         }
     }
 
@@ -703,7 +711,8 @@ pub fn together(
         return (None, Some(fault));
     }
     let health = match seen.health {
-        Some(HealthSeen::Answered(200)) | None => None,
+        Some(HealthSeen::Answered(200) | HealthSeen::DozedAtTimes(_)) | None => None,
+        Some(HealthSeen::Dozed(dozed)) => Some(dozes(met, dozed).proved_by(withheld(contract, seen))),
         Some(HealthSeen::SilentAfterwards(after)) => Some(
             Fault::new(
                 Diagnosis::BlockedRuntime,
@@ -731,6 +740,47 @@ pub fn together(
         )),
     };
     (clients(contract, weather, seen), health)
+}
+
+/// A handler that blocks its thread for a moment only, which many of them add up to.
+pub fn dozes(met: &Rendezvous, dozed: Dozed) -> Fault {
+    Fault::new(
+        Diagnosis::BlockedRuntime,
+        format!(
+            "With {} at once, GET /healthz waited, and the program was asleep meanwhile: in {} of {} \
+             such crowds, for {} in the median. With no client there it was answered at once.",
+            counted(met.wanted, "client"),
+            dozed.times,
+            dozed.of,
+            words(dozed.wait)
+        ),
+        "A handler blocks the thread that it runs on for a moment, and one after another does. Look \
+         for what waits without `.await`: `std::thread::sleep`, a blocking call, a `std` lock held \
+         while waiting.",
+    )
+}
+
+/// What `/healthz` shows while clients come at once.
+pub fn health(check: Check, fault: Option<Fault>, seen: &Observation) -> Finding {
+    let none_waited = seen
+        .rendezvous
+        .first()
+        .is_some_and(|met| met.reached == 0 && seen.trouble.is_none());
+    match seen.health {
+        _ if fault.is_some() => check.judged(fault, false, ""),
+        Some(HealthSeen::DozedAtTimes(dozed)) => check.unsure(
+            format!(
+                "In {} of {} crowds GET /healthz waited for a moment, and the program was asleep \
+                 meanwhile. That is too often for chance, and too seldom to be sure.",
+                dozed.times, dozed.of
+            ),
+            "Does a handler wait for a moment without `.await` (`std::thread::sleep`, a blocking \
+             call)? Mend that. If none does, close what keeps this machine busy, and run it again.",
+        ),
+        _ if seen.was_too_busy() => check.inconclusive(),
+        _ if none_waited => check.not_reached("no call was ever waiting"),
+        _ => check.kept("answered while every call was withheld"),
+    }
 }
 
 /// The calls that were under way while nobody got an answer. Those that came
@@ -1102,12 +1152,16 @@ pub fn clients_gap(contract: &Contract, seen: &Observation) -> Option<Gap> {
 /// The same for a program whose calls are those that `is_call` says.
 pub fn waited_outside(seen: &Observation, is_call: impl Fn(&Exchange) -> bool) -> Option<Gap> {
     let met = seen.rendezvous.first()?;
-    let health = matches!(seen.health, Some(HealthSeen::Silent(_)));
+    let dozed = matches!(
+        seen.health,
+        Some(HealthSeen::Dozed(_) | HealthSeen::DozedAtTimes(_))
+    );
+    let health = dozed || matches!(seen.health, Some(HealthSeen::Silent(_)));
     if !matches!(met.waited, Waited::GaveUp(_)) && !health {
         return None;
     }
     // What came after our patience came because of it.
-    let before = |x: &&Exchange| x.arrived <= met.released;
+    let before = |x: &&Exchange| dozed || x.arrived <= met.released;
     let newest = |is: &dyn Fn(&Exchange) -> bool| {
         let all = seen.exchanges.iter().filter(|x| is(x)).filter(before);
         all.max_by_key(|x| x.arrived)
@@ -1121,9 +1175,11 @@ pub fn waited_outside(seen: &Observation, is_call: impl Fn(&Exchange) -> bool) -
     }?;
     Some(Gap {
         from: since.arrived,
-        to: since
-            .answered
-            .map_or(met.released, |at| at.min(met.released)),
+        to: match since.answered {
+            Some(at) if dozed => at,
+            Some(at) => at.min(met.released),
+            None => met.released,
+        },
         exchange: since.id,
         label: match (outside, health) {
             (0, _) => "/healthz waited too".to_owned(),

@@ -33,6 +33,12 @@ pub struct Observation {
     pub figures: Vec<(&'static str, Option<u64>)>,
     /// When the program came to the parent, while that ended every connection.
     pub attempts: Vec<Moment>,
+    /// The first wait before it is to come again, which it was told.
+    #[serde(default)]
+    pub again_after: Duration,
+    /// By how much a busy machine has made its waits longer, all together and at most.
+    #[serde(default)]
+    pub late: Duration,
     /// What came to the parent.
     pub levels: Vec<Level>,
     /// Bytes that were taken in while nobody read, by direction.
@@ -47,6 +53,13 @@ pub struct Observation {
     pub rendezvous: Vec<Rendezvous>,
     /// What `/healthz` did meanwhile.
     pub health: Option<HealthSeen>,
+    /// How often the whole program was seen asleep while a `/healthz` lay before it that
+    /// it answered in the end.
+    #[serde(default)]
+    pub asleep: u32,
+    /// What comes after this was done to make sure, and is no part of the recording.
+    #[serde(skip)]
+    pub recorded_until: Option<Moment>,
     /// What went wrong with the program itself.
     pub trouble: Option<Trouble>,
     /// Whether the program has an event loop; `None` where that cannot be seen.
@@ -218,8 +231,24 @@ pub enum HealthSeen {
     Silent(Duration),
     /// The same, once the services had answered.
     SilentAfterwards(Duration),
+    /// It did answer, and the program was seen asleep before that, in that many of so many
+    /// crowds of clients. With no client there it was not.
+    Dozed(Dozed),
+    /// In too many of them to be nothing, and in too few to be sure.
+    DozedAtTimes(Dozed),
     /// It broke the connection.
     Broken,
+}
+
+/// How often `/healthz` had to wait for a program that was asleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dozed {
+    /// In so many crowds.
+    pub times: u32,
+    /// Of so many.
+    pub of: u32,
+    /// How long the slowest `/healthz` of a crowd took: the median over the crowds.
+    pub wait: Duration,
 }
 
 impl Observation {

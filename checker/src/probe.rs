@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::client::{Answer, Reply, YOU};
 use crate::contract::{Contract, service_of};
-use crate::observation::{HealthSeen, Observation, Question, Rendezvous, Silence, route_of};
+use crate::observation::{Dozed, HealthSeen, Observation, Question, Rendezvous, Silence, route_of};
 use crate::probing::{Probing, Source};
 use crate::run::Run;
 use crate::stage::{ANSWER_QUIET, Health, QUIET, Setting, Stage, Trouble, Unset, Waited, Watch};
@@ -26,6 +26,9 @@ pub const NO_LIMIT_AFTER: Duration = Duration::from_secs(5);
 
 /// A silence is believed when a second stage has shown it again.
 const BELIEVED: u32 = 2;
+
+/// A program that is now this and now that is tried anew so often.
+const DOUBTS: u32 = 2;
 
 /// Runs a probe on a fresh stage; again, where it only saw a silence or the
 /// machine was too busy. Or sees what is on the tape.
@@ -87,9 +90,13 @@ async fn attempts<'run>(
     const ATTEMPTS: u32 = 5;
     /// A program that keeps a busy machine undecided for this long would do so again.
     const LONGEST: Duration = Duration::from_secs(30);
+    /// A program that has waited twice as long after each of some tries must come back
+    /// while anybody still waits for it.
+    const LONGEST_AGAIN: Duration = Duration::from_millis(80);
     let began = Instant::now();
     let _waiting = run.progress.waiting_for(waiting_for);
     let mut silences = 0;
+    let mut doubts = 0;
     let mut setting = setting;
     for attempt in 1.. {
         let stage = match first.take() {
@@ -104,12 +111,20 @@ async fn attempts<'run>(
             // A busy machine needs a longer limit to tell whose time ran out.
             setting.upstream_timeout *= 3;
         }
+        if let Some(again_after) = &mut setting.parent {
+            // And longer waits to tell those from its own lateness.
+            *again_after = (*again_after * 2).min(LONGEST_AGAIN);
+        }
         let is_last = attempt == ATTEMPTS || began.elapsed() > LONGEST;
         if let Some(disturbance) = seen.disturbed {
             if is_last {
                 run.note_disturbance(disturbance);
                 return Ok(seen);
             }
+            continue;
+        }
+        if matches!(seen.health, Some(HealthSeen::DozedAtTimes(_))) && doubts < DOUBTS && !is_last {
+            doubts += 1;
             continue;
         }
         silences += u32::from(seen.gave_up());
@@ -161,9 +176,10 @@ async fn on(
     };
     seen.trouble = settled.or(trouble);
     seen.exchanges = stage.journal.exchanges();
-    // The last one tells the story; those before it were answered.
-    seen.exchanges
-        .extend(stage.health_journal.exchanges().pop());
+    seen.exchanges.extend(telling_health(&seen, &stage));
+    if let Some(end) = seen.recorded_until {
+        seen.exchanges.retain(|x| x.arrived <= end);
+    }
     seen.exchanges.sort_by_key(|x| x.arrived);
     let (ended, disturbed) = stage.end(stood_still).await;
     seen.disturbed = disturbed;
@@ -171,6 +187,26 @@ async fn on(
     seen.output = ended.output;
     seen.left_behind = ended.left_behind;
     seen
+}
+
+/// The `/healthz` that tells the story. It is the last one, for those before it were
+/// answered at once; or the one that had to wait for the longest.
+fn telling_health(seen: &Observation, stage: &Stage<'_>) -> Option<Exchange> {
+    let mut all = stage.health_journal.exchanges();
+    if let Some(end) = seen.recorded_until {
+        all.retain(|x| x.arrived <= end);
+    }
+    match seen.health {
+        Some(HealthSeen::Dozed(_) | HealthSeen::DozedAtTimes(_)) => {
+            all.into_iter().max_by_key(waited)
+        }
+        _ => all.pop(),
+    }
+}
+
+/// How long an answer took to begin.
+fn waited(x: &Exchange) -> Duration {
+    x.answered.map(|at| at.since(x.arrived)).unwrap_or_default()
 }
 
 /// What is seen of a program that did not become ready.
@@ -270,7 +306,10 @@ pub async fn together(
         answers
     };
     match while_they_are_answered(stage, seen, answered).await? {
-        Waited::Done(answers) => seen.answers = answers,
+        Waited::Done(answers) => {
+            seen.answers = answers;
+            make_sure(stage, seen, clients, |some| crowd(contract, stage, some)).await?;
+        }
         Waited::GaveUp(after) => {
             seen.silence = Some(Silence {
                 question: Question::Plain,
@@ -280,6 +319,84 @@ pub async fn together(
         Waited::TooBusy => seen.too_busy = true,
     }
     Ok(())
+}
+
+/// Where the program was seen asleep while a `/healthz` lay before it: is it clients that
+/// make it so? In crowd after crowd `/healthz` is asked in their midst, and alone after
+/// each. A thread that a handler blocks for a short time sleeps in every crowd, and
+/// nowhere else; what a busy machine delivers late sleeps now and then; and a program that
+/// is slow to answer `/healthz` anyway is so when it is alone.
+///
+/// # Errors
+/// Where the program ends or floods.
+pub async fn make_sure<T: Send + 'static>(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    clients: usize,
+    ask: impl Fn(usize) -> JoinSet<T>,
+) -> Result<(), Trouble> {
+    const CROWDS: u32 = 10;
+    const IN_ALL_BUT: u32 = 1;
+    const BY_CHANCE: u32 = 3;
+    /// One look may have met a request that was not there yet.
+    const SLEEPS: u32 = 2;
+    /// What takes less is now seen and now not.
+    const PLAIN: Duration = Duration::from_millis(15);
+    if seen.asleep == 0 || !seen.health_is_fine() || seen.too_busy {
+        return Ok(());
+    }
+    seen.recorded_until = Some(stage.journal.clock().now());
+    let (mut of, mut times, mut alone) = (0, 0, 0);
+    let mut waits = Vec::new();
+    while of < CROWDS && of - times < CROWDS - BY_CHANCE {
+        let begun = stage.journal.clock().now();
+        let mut asking = ask(clients / 2);
+        let Ok(mut health) = stage.keep_asking_health() else {
+            return Ok(());
+        };
+        let mut more = ask(clients - clients / 2);
+        let answered = async {
+            while asking.join_next().await.is_some() {}
+            while more.join_next().await.is_some() {}
+        };
+        if stage.patiently(answered, ANSWER_QUIET).await? != Waited::Done(()) {
+            seen.too_busy = true;
+            return Ok(());
+        }
+        health.enough();
+        let mut asleep = 0;
+        while let Some(said) = health.next(stage).await? {
+            asleep += slept(&said);
+        }
+        of += 1;
+        times += u32::from(asleep >= SLEEPS);
+        let longest = stage.health_journal.exchanges();
+        let longest = longest.iter().filter(|x| x.arrived >= begun).map(waited);
+        waits.extend(longest.max());
+        stage.idle().await;
+        alone += u32::from(slept(&stage.health().await?) > 0);
+        if alone > BY_CHANCE {
+            return Ok(()); // That is how it answers, and not what clients do to it.
+        }
+    }
+    waits.sort_unstable();
+    let wait = waits.get(waits.len() / 2).copied().unwrap_or_default();
+    let dozed = Dozed { times, of, wait };
+    if of == CROWDS && of - times <= IN_ALL_BUT && wait >= PLAIN {
+        seen.health = Some(HealthSeen::Dozed(dozed));
+    } else if times > BY_CHANCE {
+        seen.health = Some(HealthSeen::DozedAtTimes(dozed));
+    }
+    Ok(())
+}
+
+/// How often the program was seen asleep with that `/healthz` before it.
+fn slept(health: &Health) -> u32 {
+    match health {
+        Health::Answered { asleep, .. } => *asleep,
+        Health::Silent { .. } => u32::MAX / 64,
+        Health::Broken | Health::TooBusy => 0,
+    }
 }
 
 /// Waits until all clients have met, and hears what `/healthz` says while they come in.
@@ -397,7 +514,8 @@ async fn while_they_are_answered<T>(
             }
             Health::TooBusy => seen.too_busy = true,
             // What it says while all calls are withheld has been seen.
-            Health::Answered(_) | Health::Broken => {}
+            Health::Answered { asleep, .. } => seen.asleep += asleep,
+            Health::Broken => {}
         }
         if let Some(answers) = all {
             return Ok(answers);
@@ -696,7 +814,10 @@ pub fn in_flight(exchanges: &[Exchange], route: &str) -> usize {
 /// Writes down what `/healthz` did.
 pub fn note_health(health: Health, seen: &mut Observation, late: &mut JoinSet<()>) {
     match health {
-        Health::Answered(status) => seen.health = Some(HealthSeen::Answered(status)),
+        Health::Answered { status, asleep } => {
+            seen.health = Some(HealthSeen::Answered(status));
+            seen.asleep += asleep;
+        }
         Health::Broken => seen.health = Some(HealthSeen::Broken),
         Health::Silent { after, late: still } => {
             seen.health = Some(HealthSeen::Silent(after));

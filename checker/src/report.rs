@@ -94,7 +94,8 @@ pub enum Outcome {
     Kept,
     /// The contract was broken, and that is proved.
     Broken,
-    /// The machine was too busy, or cut off the question; nobody's fault.
+    /// The machine was too busy, or cut off the question, or what was seen proves nothing
+    /// either way; nobody's fault.
     Inconclusive,
     /// A deeper problem stood before it.
     NotReached,
@@ -164,7 +165,12 @@ impl Report {
         match self.leading().and_then(|finding| finding.diagnosis) {
             Some(diagnosis) => format!("{diagnosis}: {}", diagnosis.headline()),
             None if self.verdict() == Verdict::Inconclusive => {
-                "this machine was too busy to judge; nothing is held against you".to_owned()
+                let unsure = |finding: &Finding| !finding.observed.contains("too busy");
+                let why = match self.told() {
+                    Some(finding) if unsure(finding) => "what was seen proves nothing either way",
+                    _ => "this machine was too busy to judge",
+                };
+                format!("{why}; nothing is held against you")
             }
             None => "every check was kept".to_owned(),
         }

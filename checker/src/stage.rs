@@ -124,8 +124,13 @@ pub enum Waited<T> {
 /// What `/healthz` did.
 #[derive(Debug)]
 pub enum Health {
-    /// It answered, with that status.
-    Answered(u16),
+    /// It answered.
+    Answered {
+        /// With that status.
+        status: u16,
+        /// How often the whole program was seen asleep with the request before it.
+        asleep: u32,
+    },
     /// It closed the connection, or sent something else than HTTP.
     Broken,
     /// The program sat idle with the request before it.
@@ -632,7 +637,7 @@ impl<'run> Stage<'run> {
         tokio::select! {
             biased;
             told = asking.told.recv() => Ok(told.map(|told| match told {
-                Told::Answered(status) => Health::Answered(status),
+                Told::Answered { status, asleep } => Health::Answered { status, asleep },
                 Told::Broken => Health::Broken,
                 Told::TooBusy => Health::TooBusy,
                 Told::Idle(after) => Health::Silent {
@@ -798,8 +803,8 @@ impl Watch {
 /// What is told of `/healthz` while it is asked.
 #[derive(Clone, Copy, Debug)]
 enum Told {
-    /// It answered, with that status.
-    Answered(u16),
+    /// It answered, and was seen asleep so often before that.
+    Answered { status: u16, asleep: u32 },
     /// The connection was closed, or what came is not HTTP.
     Broken,
     /// The program has sat idle with the request before it, for so long in all.
@@ -855,7 +860,7 @@ impl Visitor {
         let mut at_once = true;
         // Whoever listened may have gone.
         let mut tell = |told| {
-            at_once &= matches!(told, Told::Answered(_));
+            at_once &= matches!(told, Told::Answered { .. });
             let _ = tell.send(told);
         };
         let began = Instant::now();
@@ -863,16 +868,24 @@ impl Visitor {
         {
             std::thread::sleep(WINDOW);
         }
+        let mut asleep = 0;
+        // Where a wait for data is of whole milliseconds, it is done apart from the read.
         let status = stream
-            .set_nonblocking(false)
+            .set_nonblocking(cfg!(unix))
             .and_then(|()| stream.set_read_timeout(Some(WINDOW)))
-            .and_then(|()| read_status(&mut stream, self.watcher, |after| tell(Told::Idle(after))));
+            .and_then(|()| {
+                let socket = stream.try_clone()?;
+                let wait = || asleep += seen_asleep(&socket, WINDOW, began, self.watcher);
+                read_status(&mut stream, self.watcher, wait, |after| {
+                    tell(Told::Idle(after));
+                })
+            });
         tell(match status {
             Ok(Some(status)) => {
                 // A late reader would seem to have watched for longer than it did.
                 entry.answer_was_read(status, since_data_came(&stream));
                 entry.end(Ending::Answered);
-                Told::Answered(status)
+                Told::Answered { status, asleep }
             }
             Err(error) if is_timeout(&error) => Told::TooBusy,
             Ok(None) | Err(_) => Told::Broken,
@@ -881,14 +894,72 @@ impl Visitor {
     }
 }
 
+/// Waits for data, `window` at most, and counts how often the whole program is asleep
+/// meanwhile: no thread of it ran between two looks at all of them, and none wanted to.
+///
+/// A moment of which that is so is one however late we come to look, and however many
+/// want the processor; how long it lasted we do not know.
+#[cfg(unix)]
+fn seen_asleep(
+    stream: &std::net::TcpStream,
+    window: Duration,
+    began: Instant,
+    watcher: Watcher,
+) -> u32 {
+    /// A program that is free has answered long before.
+    const LOOK_EVERY: Duration = Duration::from_millis(2);
+    /// Whoever stands still for longer is found out by that.
+    const LOOK_FOR: Duration = Duration::from_millis(100);
+    let mut times = 0;
+    let waiting = Instant::now();
+    loop {
+        let left = window.saturating_sub(waiting.elapsed());
+        let look = began.elapsed() < LOOK_FOR;
+        let step = if look { left.min(LOOK_EVERY) } else { left };
+        if has_data_within(stream, step) || waiting.elapsed() >= window {
+            return times;
+        }
+        if look
+            && let (Some(first), Some(again)) = (watcher.activity(), watcher.activity())
+            && first == again
+            && !again.runnable
+            // Its answer may be the last thing that it did before it slept.
+            && !has_data_within(stream, Duration::ZERO)
+        {
+            times += 1;
+        }
+    }
+}
+
+/// Here the read itself waits, and nobody can look at a program.
+#[cfg(not(unix))]
+fn seen_asleep(_: &std::net::TcpStream, _: Duration, _: Instant, _: Watcher) -> u32 {
+    0
+}
+
+/// Waits for something to read, or for the connection's end.
+#[cfg(unix)]
+fn has_data_within(stream: &std::net::TcpStream, wait: Duration) -> bool {
+    use std::os::fd::AsFd as _;
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    let millis = wait.as_micros().div_ceil(1000);
+    let wait = PollTimeout::try_from(millis).unwrap_or(PollTimeout::ZERO);
+    let mut socket = [PollFd::new(stream.as_fd(), PollFlags::POLLIN)];
+    // A signal ends it early, and the caller waits again.
+    poll(&mut socket, wait).is_ok_and(|ready| ready > 0)
+}
+
 /// Reads the status of an answer, and tells once where the program sits idle
-/// instead of answering.
+/// instead of answering. `wait` waits for data before each read.
 ///
 /// # Errors
 /// Where the connection breaks, or for too long nothing comes.
 fn read_status(
     stream: &mut impl std::io::Read,
     watcher: Watcher,
+    mut wait: impl FnMut(),
     mut tell_idle: impl FnMut(Duration),
 ) -> std::io::Result<Option<u16>> {
     const LONGEST_HEAD: usize = 64 * 1024;
@@ -902,6 +973,7 @@ fn read_status(
     while end_of_head(final_answer(&head)).is_none() && head.len() < LONGEST_HEAD {
         let window = Instant::now();
         let before = watcher.activity();
+        wait();
         match stream.read(&mut chunk) {
             Ok(0) => break,
             Ok(read) => head.extend_from_slice(&chunk[..read]),
@@ -1062,7 +1134,7 @@ mod tests {
             }
         }
         let status = |reads| {
-            let status = read_status(&mut Read(reads), Watcher::default(), |_| {});
+            let status = read_status(&mut Read(reads), Watcher::default(), || {}, |_| {});
             status.map_err(|error| error.kind())
         };
         let fails = |kind: std::io::ErrorKind| Err(kind.into());

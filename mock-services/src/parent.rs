@@ -19,6 +19,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::exchange::{Ending, Way};
 use crate::journal::Journal;
+use crate::lain::since_data_came;
 use crate::moment::Moment;
 
 /// The path that browsers and gateways open.
@@ -73,6 +74,7 @@ struct Shared {
     generation: watch::Sender<u64>,
     connections: AtomicU32,
     attempts: Mutex<Vec<Moment>>,
+    late: Mutex<Duration>,
     levels: Mutex<Vec<Level>>,
     others: AtomicU32,
 }
@@ -112,6 +114,7 @@ impl Parent {
                 generation: watch::Sender::default(),
                 connections: AtomicU32::new(0),
                 attempts: Mutex::default(),
+                late: Mutex::default(),
                 levels: Mutex::default(),
                 others: AtomicU32::new(0),
             }),
@@ -166,6 +169,12 @@ impl Parent {
         let mut attempts = lock(&self.shared.attempts).clone();
         attempts.sort_unstable();
         attempts
+    }
+
+    /// For how long, summed over the attempts that were to be dropped, one lay here before
+    /// it was: by that its successor came later. Zero where the system does not tell.
+    pub fn late(&self) -> Duration {
+        *lock(&self.shared.late)
     }
 
     /// Every level so far, in order.
@@ -250,7 +259,10 @@ async fn serve(stream: TcpStream, path: Arc<str>, shared: Arc<Shared>) {
     let talking = async {
         match mode {
             Mode::Drop => {
-                let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+                if let Ok(stream) = stream.into_std() {
+                    *lock(&shared.late) += since_data_came(&stream).unwrap_or_default();
+                    let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+                }
                 return Ending::Cut;
             }
             Mode::Hang => std::future::pending().await,

@@ -53,7 +53,7 @@
   const verdicts = {
     pass: ["ws-pass", "✓ Pass. All checks are kept."],
     fail: ["ws-fail", "✗ Fail."],
-    inconclusive: ["", "? Inconclusive: this machine was too busy to judge. Nothing is held against you; try again."],
+    inconclusive: ["", "? Inconclusive: this time there is no telling. Nothing is held against you; try again."],
   };
 
   class Panel {

@@ -170,7 +170,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         }
         (clients, healths) => (
             together().judged(clients, busy, "all of them in flight at once"),
-            health().judged(healths, busy, "answered while every call was withheld"),
+            judge::health(health(), healths, &crowd),
         ),
     };
     let faults = faults().judged(

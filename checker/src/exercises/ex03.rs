@@ -275,7 +275,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         ),
         (clients, None) => (
             together().judged(clients, busy, "all of them in flight at once"),
-            health().judged(None, busy, "answered while every call was withheld"),
+            judge::health(health(), None, &crowd),
         ),
     };
     let stream = judged(

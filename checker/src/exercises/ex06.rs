@@ -278,7 +278,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         storm().not_reached("one way to the parent comes first: ex06/upstream")
     } else {
         storm().judged(
-            judgement::storm(&back, AGAIN),
+            judgement::storm(&back),
             back.was_too_busy(),
             judgement::tries(&back),
         )

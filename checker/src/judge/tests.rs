@@ -228,6 +228,44 @@ fn a_healthz_that_stands_still_after_the_calls_is_a_blocked_thread() {
 }
 
 #[test]
+fn a_program_that_sleeps_in_every_crowd_blocks_a_thread() {
+    let check = || Check::new(&CONTRACT, "health", "it answers", "200");
+    let asked = |id| exchange(id, "auth", "/auth", 1, 5);
+    let dozed = Dozed {
+        times: 10,
+        of: 10,
+        wait: std::time::Duration::from_millis(41),
+    };
+    let judged = |seen: &Observation| {
+        let (clients, fault) = together(&CONTRACT, &Weather::from_seed(1), seen, None);
+        assert!(clients.is_none());
+        health(check(), fault, seen)
+    };
+    let mut seen = crowd(vec![asked(5), asked(6)]);
+    seen.health = Some(HealthSeen::Dozed(dozed));
+    let finding = judged(&seen);
+    assert_eq!(finding.diagnosis, Some(Diagnosis::BlockedRuntime));
+    assert!(
+        finding.observed.contains("10 of 10"),
+        "{}",
+        finding.observed
+    );
+    assert!(finding.observed.contains("41 ms"), "{}", finding.observed);
+
+    // Now and now not: nobody can tell, and that is what is said.
+    seen.health = Some(HealthSeen::DozedAtTimes(Dozed { times: 5, ..dozed }));
+    let finding = judged(&seen);
+    assert_eq!(finding.outcome, Outcome::Inconclusive);
+    assert!(finding.observed.contains("5 of 10"), "{}", finding.observed);
+
+    seen.health = Some(HealthSeen::Answered(200));
+    assert_eq!(judged(&seen).outcome, Outcome::Kept);
+    // It answered while no call was waiting: that says nothing.
+    seen.rendezvous[0].reached = 0;
+    assert_eq!(health(check(), None, &seen).outcome, Outcome::NotReached);
+}
+
+#[test]
 fn who_waits_outside_waits_from_the_last_that_came() {
     let mut seen = crowd(vec![exchange(5, "weather", "/today", 95, 99)]);
     seen.rendezvous[0] = Rendezvous {

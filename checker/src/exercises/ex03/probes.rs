@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::Released;
 use crate::client::{Sending, Sent, Unanswered, Whole, YOU};
 use crate::observation::{Carried, Observation, Question, Rendezvous, Silence};
-use crate::probe::{NO_LIMIT_AFTER, note_health, while_they_come};
+use crate::probe::{NO_LIMIT_AFTER, make_sure, note_health, while_they_come};
 use crate::stage::{ANSWER_QUIET, QUIET, Stage, Trouble, Waited};
 
 /// The names that services go by, drawn from the run's seed.
@@ -450,13 +450,17 @@ pub(super) async fn crowd(
     let held = Released::default();
     let hold = held.0.clone();
     service.play(move |_| Reply::held("together", &hold));
-    let mut asking = JoinSet::new();
+    let ask = |clients| {
+        let mut asking = JoinSet::new();
+        for _ in 0..clients {
+            let client = stage.client.clone();
+            let sent = Sent::new("GET", format!("/proxy/{name}/together"));
+            asking.spawn(async move { client.ask(sent).await });
+        }
+        asking
+    };
     let health = stage.keep_asking_health();
-    for _ in 0..clients {
-        let client = stage.client.clone();
-        let sent = Sent::new("GET", format!("/proxy/{name}/together"));
-        asking.spawn(async move { client.ask(sent).await });
-    }
+    let mut asking = ask(clients);
     let ours = |all: &[Exchange]| {
         let of = |x: &&Exchange| x.service == YOU && x.request.ends_with("/together");
         all.iter().filter(of).count()
@@ -491,11 +495,14 @@ pub(super) async fn crowd(
         answers
     };
     match stage.patiently(answers, ANSWER_QUIET).await? {
-        Waited::Done(answers) => seen.carried.extend(answers.into_iter().map(|got| Carried {
-            about: "together",
-            got: Some(got),
-            ..Carried::default()
-        })),
+        Waited::Done(answers) => {
+            seen.carried.extend(answers.into_iter().map(|got| Carried {
+                about: "together",
+                got: Some(got),
+                ..Carried::default()
+            }));
+            make_sure(stage, seen, clients, ask).await?;
+        }
         Waited::GaveUp(after) => {
             seen.silence = Some(Silence {
                 question: Question::Plain,

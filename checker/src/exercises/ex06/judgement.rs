@@ -308,16 +308,26 @@ fn gaps(seen: &Observation) -> Vec<Duration> {
         .collect()
 }
 
-/// Tries that do not wait longer and longer. Only the later ones are looked at:
-/// by then a right program waits many times `again_after`. A busy machine makes
-/// waits longer, never shorter.
-pub(super) fn storm(seen: &Observation, again_after: Duration) -> Option<Fault> {
+/// The waits between the later tries, by which a right program waits many times
+/// `again_after`; the shortest first.
+pub(super) fn late_gaps(seen: &Observation) -> Vec<Duration> {
     const EARLY: usize = 3;
+    let mut late: Vec<_> = gaps(seen).into_iter().skip(EARLY).collect();
+    late.sort_unstable();
+    late
+}
+
+/// So many later tries make a storm, if it is one.
+pub(super) const FEWEST: usize = 3;
+
+/// Tries that do not wait longer and longer. A busy machine makes waits longer, never
+/// shorter.
+pub(super) fn storm(seen: &Observation) -> Option<Fault> {
+    let again_after = seen.again_after;
+    let late = late_gaps(seen);
+    let middle = *late.get(late.len() / 2)?;
     let gaps = gaps(seen);
-    let mut late: Vec<_> = gaps.iter().skip(EARLY).collect();
-    late.sort();
-    let middle = **late.get(late.len() / 2)?;
-    (late.len() >= 3 && middle < again_after * 5 / 2).then(|| {
+    (late.len() >= FEWEST && middle < again_after * 5 / 2).then(|| {
         Fault::new(
             Diagnosis::ReconnectStorm,
             format!(
@@ -337,6 +347,23 @@ pub(super) fn storm(seen: &Observation, again_after: Duration) -> Option<Fault> 
         )
         .proved_by(parents(seen))
     })
+}
+
+/// For so many times the first wait the parent is away.
+pub(super) const AWAY: u32 = 30;
+
+/// Whether tries that are all as far apart as `again_after` says, or less, can have looked
+/// like those that were seen: then it is lateness that has spaced them, and no waiting.
+pub(super) fn may_be_a_storm(seen: &Observation) -> bool {
+    let (again_after, late) = (seen.again_after, seen.late);
+    match late_gaps(seen).as_slice() {
+        // So few came that the rest of the time was spent on something.
+        few if few.len() < FEWEST => late > AWAY * again_after / 2,
+        gaps => {
+            let (middle, rest) = (gaps[gaps.len() / 2], gaps.len() - gaps.len() / 2);
+            late > middle.saturating_sub(again_after) * rest as u32
+        }
+    }
 }
 
 /// How it tried, in words.
@@ -416,6 +443,45 @@ mod tests {
     use super::*;
     use crate::observation::Rendezvous;
     use crate::stage::Waited;
+
+    /// What was seen of tries that came so many milliseconds after each other, where each
+    /// was to wait for 20.
+    fn tries_after(gaps: &[u64], late: u64) -> Observation {
+        let mut at = 0;
+        let mut attempts = vec![Moment::from_micros(0)];
+        attempts.extend(gaps.iter().map(|gap| {
+            at += gap * 1000;
+            Moment::from_micros(at)
+        }));
+        Observation {
+            attempts,
+            again_after: Duration::from_millis(20),
+            late: Duration::from_millis(late),
+            ..Observation::default()
+        }
+    }
+
+    #[test]
+    fn waits_that_do_not_grow_are_a_storm() {
+        let is_storm = |gaps: &[u64]| storm(&tries_after(gaps, 0)).is_some();
+        assert!(is_storm(&[20, 20, 20, 20, 20, 20]));
+        assert!(is_storm(&[20, 40, 40, 40, 40, 60]));
+        assert!(!is_storm(&[20, 40, 80, 160, 160, 160]));
+        assert!(!is_storm(&[20, 40, 80, 160]));
+    }
+
+    #[test]
+    fn a_busy_machine_does_not_make_waits_grow() {
+        let maybe = |gaps: &[u64], late| may_be_a_storm(&tries_after(gaps, late));
+        // What was seen of a program whose waits are all the same, on such a machine.
+        assert!(maybe(&[24, 52, 20, 53, 24, 93], 200));
+        // For that they had to be late by at least twice what the middle one has too much.
+        assert!(!maybe(&[20, 40, 80, 90, 100, 110], 159));
+        assert!(maybe(&[20, 40, 80, 90, 100, 110], 161));
+        // Four tries in a time for thirty.
+        assert!(!maybe(&[20, 40, 80, 160], 299));
+        assert!(maybe(&[20, 40, 80, 160], 301));
+    }
 
     #[test]
     fn who_comes_back_and_says_nothing_has_come_back() {

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::client::Frame;
+use crate::exercises::ex06::judgement::{self, AWAY};
 use crate::exercises::guests::{self, Guest, hear, leave};
 use crate::observation::{Observation, Rendezvous, Talk};
 use crate::probe::{NO_LIMIT_AFTER, note_health};
@@ -328,6 +329,7 @@ pub(super) async fn returns(stage: &Stage<'_>, seen: &mut Observation) -> Result
     let parent = parent(stage)?;
     let before = parent.attempts().len();
     let told = parent.levels().len();
+    let activity = stage.program.activity();
     parent.set(Mode::Drop);
     parent.hang_up();
     let down = Instant::now();
@@ -335,12 +337,20 @@ pub(super) async fn returns(stage: &Stage<'_>, seen: &mut Observation) -> Result
     guests[0].say(frame(&one, 3.0)).await;
     let here = |guests: &[Guest]| guests.iter().all(|guest| newest(guest, &one) == Some(3.0));
     hear(stage, seen, "meanwhile", &guests, here).await?;
-    let window = stage.setting.parent.unwrap_or_default() * 30;
+    let window = stage.setting.parent.unwrap_or_default() * AWAY;
     let tried = stage
         .journal
         .until(|_| (parent.attempts().len() >= before + TRIES).then_some(()));
     let _ = tokio::time::timeout(window.saturating_sub(down.elapsed()), tried).await;
     seen.attempts = parent.attempts().split_off(before);
+    // What a machine that has much to do has added to the waits between them, at most.
+    let lacked = match (activity, stage.program.activity()) {
+        (Some(before), Some(after)) => after.waited.saturating_sub(before.waited),
+        _ => Duration::ZERO,
+    };
+    seen.again_after = stage.setting.parent.unwrap_or_default();
+    seen.late = lacked + parent.late();
+    seen.too_busy |= judgement::storm(seen).is_none() && judgement::may_be_a_storm(seen);
     parent.set(Mode::Well);
     known(stage, seen, "returned", NO_LIMIT_AFTER, |levels| {
         levels.len() > told
@@ -369,6 +379,9 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
     guests[0].say(frame(&word, 0.0)).await;
     let there = |levels: &[Level]| has(levels, &word, 0.0);
     if !known(stage, seen, "parent", ANSWER_QUIET / 2, there).await? {
+        // With more time for a call it does come there, as other probes tell: a limit as
+        // short as this ran out before it was connected.
+        seen.too_busy = true;
         leave(guests, seen);
         return Ok(());
     }

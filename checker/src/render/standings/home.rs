@@ -124,7 +124,7 @@ fn so_far(standing: &Standing<'_>) -> String {
         None => "not tried yet".to_owned(),
         Some(last) => match (&last.diagnosis, last.verdict) {
             (Some(diagnosis), _) => format!("{attempts}, last: {}", clean(diagnosis)),
-            (None, Verdict::Inconclusive) => format!("{attempts}, last: this machine was too busy"),
+            (None, Verdict::Inconclusive) => format!("{attempts}, last: inconclusive"),
             (None, _) => attempts,
         },
     }
