@@ -7,7 +7,7 @@ use mock_services::weather::Weather;
 use crate::client::{Answer, NoReply, YOU};
 use crate::contract::{Contract, service_first, service_of};
 use crate::diagnosis::Diagnosis;
-use crate::observation::{Dozed, HealthSeen, Observation, Question, Rendezvous, Silence, route_of};
+use crate::observation::{HealthSeen, Observation, Question, Silence, route_of};
 use crate::program::Panic;
 use crate::report::{Finding, Gap, Outcome, Timeline, counted, words};
 use crate::stage::{Trouble, Waited};
@@ -213,8 +213,8 @@ fn ended(exit: &crate::program::Exit, doing: &str) -> Fault {
         Exit::Code(code) => Fault::new(
             Diagnosis::Exited,
             format!("It ended by itself {doing}, with exit code {code}."),
-            "A server stays until it is told to stop. Find what ends `main`, or calls \
-             `std::process::exit`; do you await the server?",
+            "A server stays until it is told to stop. Find what ends it: an error that is only \
+             printed, a call of `exit`, or a server that is started and not awaited.",
         ),
         Exit::Signal { name, .. } => Fault::new(
             Diagnosis::Crashed,
@@ -711,8 +711,7 @@ pub fn together(
         return (None, Some(fault));
     }
     let health = match seen.health {
-        Some(HealthSeen::Answered(200) | HealthSeen::DozedAtTimes(_)) | None => None,
-        Some(HealthSeen::Dozed(dozed)) => Some(dozes(met, dozed).proved_by(withheld(contract, seen))),
+        Some(HealthSeen::Answered(200)) | None => None,
         Some(HealthSeen::SilentAfterwards(after)) => Some(
             Fault::new(
                 Diagnosis::BlockedRuntime,
@@ -742,14 +741,23 @@ pub fn together(
     (clients(contract, weather, seen), health)
 }
 
-/// A handler that blocks its thread for a moment only, which many of them add up to.
-pub fn dozes(met: &Rendezvous, dozed: Dozed) -> Fault {
-    Fault::new(
+/// What more crowds have shown of a program that may block its threads for moments.
+pub fn asleep(sure: Option<&Observation>) -> Option<Fault> {
+    let seen = sure?;
+    if let Some(fault) = trouble(seen, "while clients came at once") {
+        return Some(fault);
+    }
+    let Some(HealthSeen::Dozed(dozed)) = seen.health else {
+        return None;
+    };
+    let clients = seen.rendezvous.first().map_or(0, |met| met.wanted);
+    let fault = Fault::new(
         Diagnosis::BlockedRuntime,
         format!(
-            "With {} at once, GET /healthz waited, and the program was asleep meanwhile: in {} of {} \
-             such crowds, for {} in the median. With no client there it was answered at once.",
-            counted(met.wanted, "client"),
+            "With {} at once and one thread to serve them, GET /healthz waited, and the program was \
+             asleep meanwhile: in {} of {} such crowds, for {} in the median. With no client there \
+             it was answered at once.",
+            counted(clients, "client"),
             dozed.times,
             dozed.of,
             words(dozed.wait)
@@ -757,30 +765,56 @@ pub fn dozes(met: &Rendezvous, dozed: Dozed) -> Fault {
         "A handler blocks the thread that it runs on for a moment, and one after another does. Look \
          for what waits without `.await`: `std::thread::sleep`, a blocking call, a `std` lock held \
          while waiting.",
-    )
+    );
+    let calls = seen.exchanges.iter().filter(|x| x.service != YOU);
+    Some(fault.proved_by(calls.map(|x| x.id)))
 }
 
-/// What `/healthz` shows while clients come at once.
-pub fn health(check: Check, fault: Option<Fault>, seen: &Observation) -> Finding {
-    let none_waited = seen
-        .rendezvous
-        .first()
-        .is_some_and(|met| met.reached == 0 && seen.trouble.is_none());
-    match seen.health {
-        _ if fault.is_some() => check.judged(fault, false, ""),
-        Some(HealthSeen::DozedAtTimes(dozed)) => check.unsure(
+/// What `/healthz` shows while clients come at once, and in more crowds where those were
+/// needed to make sure.
+pub fn health(
+    check: Check,
+    fault: Option<Fault>,
+    seen: &Observation,
+    sure: Option<&Observation>,
+) -> Finding {
+    if let Some(fault) = fault.or_else(|| asleep(sure)) {
+        return check.broken(fault);
+    }
+    if let Some(HealthSeen::DozedAtTimes(dozed)) = sure.and_then(|sure| sure.health) {
+        return check.unsure(
             format!(
                 "In {} of {} crowds GET /healthz waited for a moment, and the program was asleep \
-                 meanwhile. That is too often for chance, and too seldom to be sure.",
+                 meanwhile. That is too often for chance, and too little to be sure.",
                 dozed.times, dozed.of
             ),
             "Does a handler wait for a moment without `.await` (`std::thread::sleep`, a blocking \
              call)? Mend that. If none does, close what keeps this machine busy, and run it again.",
-        ),
-        _ if seen.was_too_busy() => check.inconclusive(),
-        _ if none_waited => check.not_reached("no call was ever waiting"),
-        _ => check.kept("answered while every call was withheld"),
+        );
     }
+    let none_waited = seen
+        .rendezvous
+        .first()
+        .is_some_and(|met| met.reached == 0 && seen.trouble.is_none());
+    if seen.was_too_busy() || sure.is_some_and(Observation::was_too_busy) {
+        check.inconclusive()
+    } else if none_waited {
+        check.not_reached("no call was ever waiting")
+    } else {
+        check.kept("answered while every call was withheld")
+    }
+}
+
+/// The crowd that tells the story: one of those that have made sure, if they found something.
+pub fn telling<'a>(seen: &'a Observation, sure: Option<&'a Observation>) -> &'a Observation {
+    sure.filter(|sure| dozed(sure)).unwrap_or(seen)
+}
+
+fn dozed(seen: &Observation) -> bool {
+    matches!(
+        seen.health,
+        Some(HealthSeen::Dozed(_) | HealthSeen::DozedAtTimes(_))
+    )
 }
 
 /// The calls that were under way while nobody got an answer. Those that came
@@ -1152,10 +1186,7 @@ pub fn clients_gap(contract: &Contract, seen: &Observation) -> Option<Gap> {
 /// The same for a program whose calls are those that `is_call` says.
 pub fn waited_outside(seen: &Observation, is_call: impl Fn(&Exchange) -> bool) -> Option<Gap> {
     let met = seen.rendezvous.first()?;
-    let dozed = matches!(
-        seen.health,
-        Some(HealthSeen::Dozed(_) | HealthSeen::DozedAtTimes(_))
-    );
+    let dozed = dozed(seen);
     let health = dozed || matches!(seen.health, Some(HealthSeen::Silent(_)));
     if !matches!(met.waited, Waited::GaveUp(_)) && !health {
         return None;

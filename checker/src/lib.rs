@@ -15,6 +15,7 @@
 //! - [`book`]: the book, served with verdicts on its pages.
 
 pub mod allowance;
+pub mod asleep;
 pub mod author;
 pub mod book;
 pub mod call;

@@ -12,8 +12,9 @@ use tokio::task::JoinSet;
 
 use crate::client::{Answer, Reply, YOU};
 use crate::contract::{Contract, service_of};
-use crate::observation::{Dozed, HealthSeen, Observation, Question, Rendezvous, Silence, route_of};
+use crate::observation::{HealthSeen, Observation, Question, Rendezvous, Silence, route_of};
 use crate::probing::{Probing, Source};
+use crate::program::Activity;
 use crate::run::Run;
 use crate::stage::{ANSWER_QUIET, Health, QUIET, Setting, Stage, Trouble, Unset, Waited, Watch};
 
@@ -205,7 +206,7 @@ fn telling_health(seen: &Observation, stage: &Stage<'_>) -> Option<Exchange> {
 }
 
 /// How long an answer took to begin.
-fn waited(x: &Exchange) -> Duration {
+pub fn waited(x: &Exchange) -> Duration {
     x.answered.map(|at| at.since(x.arrived)).unwrap_or_default()
 }
 
@@ -263,6 +264,7 @@ pub async fn together(
     let hold = Hold::default();
     let held = hold.clone();
     stage.play(move |_| Treatment::held(&held));
+    let before = stage.program.activity();
     // In one go, with `/healthz` in their midst: however late this machine lets
     // anybody run, some clients have been there before it.
     let mut asking = crowd(contract, stage, clients / 2);
@@ -308,7 +310,7 @@ pub async fn together(
     match while_they_are_answered(stage, seen, answered).await? {
         Waited::Done(answers) => {
             seen.answers = answers;
-            make_sure(stage, seen, clients, |some| crowd(contract, stage, some)).await?;
+            seen.lacked = lacked(before, stage.program.activity());
         }
         Waited::GaveUp(after) => {
             seen.silence = Some(Silence {
@@ -321,81 +323,11 @@ pub async fn together(
     Ok(())
 }
 
-/// Where the program was seen asleep while a `/healthz` lay before it: is it clients that
-/// make it so? In crowd after crowd `/healthz` is asked in their midst, and alone after
-/// each. A thread that a handler blocks for a short time sleeps in every crowd, and
-/// nowhere else; what a busy machine delivers late sleeps now and then; and a program that
-/// is slow to answer `/healthz` anyway is so when it is alone.
-///
-/// # Errors
-/// Where the program ends or floods.
-pub async fn make_sure<T: Send + 'static>(
-    stage: &Stage<'_>,
-    seen: &mut Observation,
-    clients: usize,
-    ask: impl Fn(usize) -> JoinSet<T>,
-) -> Result<(), Trouble> {
-    const CROWDS: u32 = 10;
-    const IN_ALL_BUT: u32 = 1;
-    const BY_CHANCE: u32 = 3;
-    /// One look may have met a request that was not there yet.
-    const SLEEPS: u32 = 2;
-    /// What takes less is now seen and now not.
-    const PLAIN: Duration = Duration::from_millis(15);
-    if seen.asleep == 0 || !seen.health_is_fine() || seen.too_busy {
-        return Ok(());
-    }
-    seen.recorded_until = Some(stage.journal.clock().now());
-    let (mut of, mut times, mut alone) = (0, 0, 0);
-    let mut waits = Vec::new();
-    while of < CROWDS && of - times < CROWDS - BY_CHANCE {
-        let begun = stage.journal.clock().now();
-        let mut asking = ask(clients / 2);
-        let Ok(mut health) = stage.keep_asking_health() else {
-            return Ok(());
-        };
-        let mut more = ask(clients - clients / 2);
-        let answered = async {
-            while asking.join_next().await.is_some() {}
-            while more.join_next().await.is_some() {}
-        };
-        if stage.patiently(answered, ANSWER_QUIET).await? != Waited::Done(()) {
-            seen.too_busy = true;
-            return Ok(());
-        }
-        health.enough();
-        let mut asleep = 0;
-        while let Some(said) = health.next(stage).await? {
-            asleep += slept(&said);
-        }
-        of += 1;
-        times += u32::from(asleep >= SLEEPS);
-        let longest = stage.health_journal.exchanges();
-        let longest = longest.iter().filter(|x| x.arrived >= begun).map(waited);
-        waits.extend(longest.max());
-        stage.idle().await;
-        alone += u32::from(slept(&stage.health().await?) > 0);
-        if alone > BY_CHANCE {
-            return Ok(()); // That is how it answers, and not what clients do to it.
-        }
-    }
-    waits.sort_unstable();
-    let wait = waits.get(waits.len() / 2).copied().unwrap_or_default();
-    let dozed = Dozed { times, of, wait };
-    if of == CROWDS && of - times <= IN_ALL_BUT && wait >= PLAIN {
-        seen.health = Some(HealthSeen::Dozed(dozed));
-    } else if times > BY_CHANCE {
-        seen.health = Some(HealthSeen::DozedAtTimes(dozed));
-    }
-    Ok(())
-}
-
-/// How often the program was seen asleep with that `/healthz` before it.
-fn slept(health: &Health) -> u32 {
-    match health {
-        Health::Answered { asleep, .. } => *asleep,
-        Health::Silent { .. } => u32::MAX / 64,
-        Health::Broken | Health::TooBusy => 0,
+/// For how long its threads, taken together, had to wait for a processor.
+pub fn lacked(before: Option<Activity>, after: Option<Activity>) -> Duration {
+    match (before, after) {
+        (Some(before), Some(after)) => after.waited.saturating_sub(before.waited),
+        _ => Duration::ZERO,
     }
 }
 
@@ -692,10 +624,7 @@ pub async fn hangs(
     // time, and the program did not lack a processor to read it. And it proves a limit
     // on the whole of a body only if that body was never silent for long.
     let (half, third) = (seen.limit / 2, seen.limit / 3);
-    let starved = match (before, stage.program.activity()) {
-        (Some(before), Some(after)) => after.waited.saturating_sub(before.waited) > half,
-        _ => false,
-    };
+    let starved = lacked(before, stage.program.activity()) > half;
     let mut exchanges = exchanges();
     // Where we are late to read, calls that came one by one are read all at once, and
     // would look as if the last of them had been made when the first was given up.

@@ -30,7 +30,7 @@ use std::time::Duration;
 pub use clean::{clean, keep_colours};
 pub use difference::difference;
 pub use hint::hint;
-pub use human::{human, verdict_line};
+pub use human::{human, verdict_line, verdict_lines};
 
 use crate::call::Call;
 use crate::report::{Report, Timeline, words};

@@ -49,6 +49,10 @@ pub struct Setting {
     pub discovery: Place,
     /// The parent hub, and after which time the program is told to try again.
     pub parent: Option<Duration>,
+    /// How many threads its runtime is told to have. With two, a program whose handlers
+    /// block shows two calls at a time, and a program that serves one client at a time
+    /// shows one.
+    pub workers: u8,
 }
 
 /// Whether a service is there.
@@ -71,16 +75,13 @@ impl Default for Setting {
             auth: Place::Absent,
             discovery: Place::Absent,
             parent: None,
+            workers: 2,
         }
     }
 }
 
 /// A time limit that no right program reaches, however busy the machine.
 const UNHURRIED: Duration = Duration::from_secs(60);
-
-/// With two threads, a program whose handlers block shows two calls at a time,
-/// and a program that serves one client at a time shows one.
-const WORKERS: &str = "2";
 
 /// A program that starts has this long to itself.
 const TURN: Duration = Duration::from_millis(25);
@@ -292,7 +293,10 @@ impl<'run> Stage<'run> {
                 "UPSTREAM_TIMEOUT_MS".to_owned(),
                 setting.upstream_timeout.as_millis().to_string(),
             ),
-            ("TOKIO_WORKER_THREADS".to_owned(), WORKERS.to_owned()),
+            (
+                "TOKIO_WORKER_THREADS".to_owned(),
+                setting.workers.to_string(),
+            ),
         ]);
         let launch = Launch {
             command: run.candidate.command.clone(),
@@ -909,7 +913,7 @@ fn seen_asleep(
     /// A program that is free has answered long before.
     const LOOK_EVERY: Duration = Duration::from_millis(2);
     /// Whoever stands still for longer is found out by that.
-    const LOOK_FOR: Duration = Duration::from_millis(100);
+    const LOOK_FOR: Duration = Duration::from_millis(400);
     let mut times = 0;
     let waiting = Instant::now();
     loop {

@@ -48,7 +48,6 @@ impl Format {
 pub(super) struct Options {
     /// `ex02`, `2`, or an unambiguous part of its name; without one, the first that
     /// has not passed
-    #[arg(conflicts_with = "all")]
     exercise: Option<String>,
     /// Grade every exercise
     #[arg(long)]
@@ -98,6 +97,9 @@ pub(super) async fn run(
         (None, false, false) => Program::Exercise,
     };
     let exercises: Vec<_> = match &options.exercise {
+        Some(wanted) if options.all => {
+            anyhow::bail!("`--all` grades every exercise, and {wanted} is one; leave out either")
+        }
         Some(wanted) => vec![workshop.exercise(wanted)?],
         None if options.all => workshop.exercises.iter().collect(),
         None => vec![hint::current(workshop, options.bonus)?],
@@ -134,6 +136,7 @@ pub(super) async fn run(
         None => reports
             .iter()
             .map(|report| render::human(report, &sheet))
+            .chain((reports.len() > 1).then(|| render::verdict_lines(&reports, &sheet)))
             .collect::<Vec<_>>()
             .join("\n"),
         Some(form) => reports::write(form, &reports, options.all)?,

@@ -10,6 +10,7 @@ use std::thread::available_parallelism;
 use mock_services::weather::Reading;
 
 use super::{Judged, telling_output};
+use crate::asleep;
 use crate::contract::Contract;
 use crate::diagnosis::Diagnosis;
 use crate::judge::{self, Check};
@@ -138,6 +139,8 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         ),
     );
     let (answers, crowd, sick, refused, hung) = (answers?, crowd?, sick?, refused?, hung?);
+    let sure = asleep::make_sure(run, &crowd, unhurried, &CONTRACT, clients()).await?;
+    let sure = sure.as_ref();
     let weather = &run.weather;
 
     let mut answer = answer().judged(
@@ -152,6 +155,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     }
     let (clients_fault, health_fault) =
         judge::together(&CONTRACT, weather, &crowd, Some(Diagnosis::Sequential));
+    let health_fault = health_fault.or_else(|| judge::asleep(sure));
     let busy = crowd.was_too_busy();
     let (together, health) = match (clients_fault, health_fault) {
         (None, Some(fault)) => (
@@ -170,7 +174,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         }
         (clients, healths) => (
             together().judged(clients, busy, "all of them in flight at once"),
-            judge::health(health(), healths, &crowd),
+            judge::health(health(), healths, &crowd, sure),
         ),
     };
     let faults = faults().judged(
@@ -187,18 +191,16 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         hung.was_too_busy(),
         "504, before the head, in mid-body, and where the body never ends",
     );
-    let all = [&answers, &crowd, &sick, &refused, &hung];
-    let alive = alive().judged(judge::alive(all), false, "up to the end");
+    let mut all = vec![&answers, &crowd, &sick, &refused, &hung];
+    all.extend(sure);
+    let alive = alive().judged(judge::alive(all.iter().copied()), false, "up to the end");
+    let crowd = judge::telling(&crowd, sure);
     Ok(Judged {
         output: telling_output(&all),
         findings: vec![answer, together, health, faults, timeout, alive],
         timelines: vec![
             judge::timeline("ex01/answer", &answers, None),
-            judge::timeline(
-                "ex01/together",
-                &crowd,
-                judge::clients_gap(&CONTRACT, &crowd),
-            ),
+            judge::timeline("ex01/together", crowd, judge::clients_gap(&CONTRACT, crowd)),
             judge::timeline("ex01/faults", &sick, None),
             judge::timeline("ex01/timeout", &hung, None),
         ],

@@ -17,6 +17,7 @@ use mock_services::weather::Reading;
 use serde_json::{Value, json};
 
 use super::{Judged, telling_output};
+use crate::asleep;
 use crate::client::{Answer, YOU};
 use crate::contract::Contract;
 use crate::diagnosis::Diagnosis;
@@ -502,7 +503,10 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
         )
     };
 
+    let sure = asleep::make_sure(run, &crowd, unhurried, &CONTRACT, CLIENTS).await?;
+    let sure = sure.as_ref();
     let (clients_fault, health_fault) = judge::together(&CONTRACT, weather, &crowd, None);
+    let health_fault = health_fault.or_else(|| judge::asleep(sure));
     let crowded = crowd.was_too_busy();
     let together = match &health_fault {
         Some(fault) if fault.diagnosis == Diagnosis::BlockedRuntime => {
@@ -510,7 +514,7 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
         }
         _ => together().judged(clients_fault, crowded, "all of them in flight at once"),
     };
-    let health = judge::health(health(), health_fault, &crowd);
+    let health = judge::health(health(), health_fault, &crowd, sure);
     let faults = faults().judged(
         judge::trouble(&sick, "while the weather was out of order")
             .or_else(|| judge::trouble(&refused, "while the weather refused connections"))
@@ -527,7 +531,7 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
         hung.was_too_busy() || hung_too.was_too_busy(),
         "504 each time, before the head, in mid-body, and where the body never ends",
     );
-    let all = [
+    let mut all = vec![
         &answers,
         &pair,
         &fail_today,
@@ -538,7 +542,8 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
         &hung,
         &hung_too,
     ];
-    let alive = alive().judged(judge::alive(all), false, "up to the end");
+    all.extend(sure);
+    let alive = alive().judged(judge::alive(all.iter().copied()), false, "up to the end");
     let failed = fails
         .into_iter()
         .find(|seen| seen.trouble.is_some() || judge_failure(seen).is_some())
@@ -563,8 +568,8 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
             judge::timeline("ex02/failure", &guilty_failure(failed), failure_gap(failed)),
             judge::timeline(
                 "ex02/together",
-                &crowd,
-                judge::clients_gap(&CONTRACT, &crowd),
+                judge::telling(&crowd, sure),
+                judge::clients_gap(&CONTRACT, judge::telling(&crowd, sure)),
             ),
             judge::timeline("ex02/faults", &sick, None),
             judge::timeline("ex02/timeout", &hung, None),

@@ -12,6 +12,7 @@ mod probes;
 use mock_services::script::Hold;
 
 use super::{Judged, telling_output};
+use crate::asleep;
 use crate::contract::Contract;
 use crate::diagnosis::Diagnosis;
 use crate::judge::{self, Check};
@@ -266,7 +267,18 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         held,
         "they answered while a call was withheld, before its head and in mid-body",
     );
+    let sure = if asleep::is_doubtful(&crowd) {
+        let one_thread = asleep::setting(unhurried);
+        let seen = observe(run, asleep::WAITING_FOR, one_thread, async |stage, seen| {
+            probes::crowds(clients(), stage, seen).await
+        });
+        Some(seen.await?)
+    } else {
+        None
+    };
+    let sure = sure.as_ref();
     let (clients_fault, health_fault) = judgement::crowd(&crowd);
+    let health_fault = health_fault.or_else(|| judge::asleep(sure));
     let busy = crowd.was_too_busy();
     let (together, health) = match (clients_fault, health_fault) {
         (_, Some(fault)) => (
@@ -275,7 +287,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         ),
         (clients, None) => (
             together().judged(clients, busy, "all of them in flight at once"),
-            judge::health(health(), None, &crowd),
+            judge::health(health(), None, &crowd, sure),
         ),
     };
     let stream = judged(
@@ -331,10 +343,12 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         }
     }
     let [guard, together, stream, pressure, cancel, faults, timeout] = later;
-    let all = [
+    let mut all = vec![
         &named, &carried, &guarded, &crowd, &streamed, &pressed, &cancelled, &sick, &hung,
     ];
-    let alive = alive().judged(judge::alive(all), false, "up to the end");
+    all.extend(sure);
+    let alive = alive().judged(judge::alive(all.iter().copied()), false, "up to the end");
+    let crowd = judge::telling(&crowd, sure);
     Ok(Judged {
         output: telling_output(&all),
         findings: vec![
@@ -346,7 +360,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
             judge::timeline("ex03/forward", &carried, None),
             judge::timeline("ex03/headers", &carried, None),
             judge::timeline("ex03/guard", &guarded, gap),
-            judge::timeline("ex03/together", &crowd, judgement::crowd_gap(&crowd)),
+            judge::timeline("ex03/together", crowd, judgement::crowd_gap(crowd)),
             judge::timeline("ex03/stream", &streamed, judgement::stream_gap(&streamed)),
             judge::timeline("ex03/pressure", &pressed, None),
             judge::timeline("ex03/cancel", &cancelled, judgement::cancel_gap(&cancelled)),

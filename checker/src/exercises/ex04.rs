@@ -17,6 +17,7 @@ use mock_services::{auth, discovery};
 use tokio::task::JoinSet;
 
 use super::{Judged, telling_output};
+use crate::asleep;
 use crate::client::{Answer, YOU};
 use crate::contract::{Contract, with_key};
 use crate::diagnosis::Diagnosis;
@@ -477,7 +478,10 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
         keyed.was_too_busy(),
         format!("{} keys arrived as they were sent", run.keys.allowed.len()),
     );
+    let sure = asleep::make_sure(run, &crowd, unhurried, contract, clients()).await?;
+    let sure = sure.as_ref();
     let (clients_fault, health_fault) = judge::together(contract, weather, &crowd, None);
+    let health_fault = health_fault.or_else(|| judge::asleep(sure));
     let crowded = crowd.was_too_busy();
     let together = match &health_fault {
         Some(fault) if fault.diagnosis == Diagnosis::BlockedRuntime => {
@@ -485,7 +489,7 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
         }
         _ => together().judged(clients_fault, crowded, "all of them in flight at once"),
     };
-    let health = judge::health(health(), health_fault, &crowd);
+    let health = judge::health(health(), health_fault, &crowd, sure);
     let faulty = || [&sick, &odd].into_iter().chain(&refused);
     let faults = faults().judged(
         faulty()
@@ -512,7 +516,7 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
         "504 each time, before the head, in mid-body, and where the body never ends",
     );
     let mut all = vec![&answers, &permitted, &keyed, &odd, &mixed, &crowd, &sick];
-    all.extend(refused.iter().chain(&hung));
+    all.extend(refused.iter().chain(&hung).chain(sure));
     let alive = alive().judged(judge::alive(all.iter().copied()), false, "up to the end");
     Ok(Judged {
         output: telling_output(&all),
@@ -526,8 +530,8 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
             judge::timeline("ex04/keys", &keyed, None),
             judge::timeline(
                 "ex04/together",
-                &crowd,
-                judge::clients_gap(contract, &crowd),
+                judge::telling(&crowd, sure),
+                judge::clients_gap(contract, judge::telling(&crowd, sure)),
             ),
             judge::timeline("ex04/faults", &sick, None),
             judge::timeline("ex04/timeout", &hung[0], None),

@@ -4,7 +4,7 @@ use mock_services::weather::Reading;
 
 use super::*;
 use crate::client::Reply;
-use crate::observation::Rendezvous;
+use crate::observation::{Dozed, Rendezvous};
 
 /// ex04's in small: auth, then the weather.
 const CONTRACT: Contract = Contract {
@@ -236,14 +236,14 @@ fn a_program_that_sleeps_in_every_crowd_blocks_a_thread() {
         of: 10,
         wait: std::time::Duration::from_millis(41),
     };
-    let judged = |seen: &Observation| {
-        let (clients, fault) = together(&CONTRACT, &Weather::from_seed(1), seen, None);
-        assert!(clients.is_none());
-        health(check(), fault, seen)
-    };
     let mut seen = crowd(vec![asked(5), asked(6)]);
-    seen.health = Some(HealthSeen::Dozed(dozed));
-    let finding = judged(&seen);
+    seen.health = Some(HealthSeen::Answered(200));
+    let judged = |seen: &Observation, sure| health(check(), None, seen, sure);
+    assert_eq!(judged(&seen, None).outcome, Outcome::Kept);
+
+    let mut sure = crowd(vec![asked(7), asked(8)]);
+    sure.health = Some(HealthSeen::Dozed(dozed));
+    let finding = judged(&seen, Some(&sure));
     assert_eq!(finding.diagnosis, Some(Diagnosis::BlockedRuntime));
     assert!(
         finding.observed.contains("10 of 10"),
@@ -251,18 +251,21 @@ fn a_program_that_sleeps_in_every_crowd_blocks_a_thread() {
         finding.observed
     );
     assert!(finding.observed.contains("41 ms"), "{}", finding.observed);
+    assert!(std::ptr::eq(telling(&seen, Some(&sure)), &raw const sure));
 
     // Now and now not: nobody can tell, and that is what is said.
-    seen.health = Some(HealthSeen::DozedAtTimes(Dozed { times: 5, ..dozed }));
-    let finding = judged(&seen);
+    sure.health = Some(HealthSeen::DozedAtTimes(Dozed { times: 5, ..dozed }));
+    let finding = judged(&seen, Some(&sure));
     assert_eq!(finding.outcome, Outcome::Inconclusive);
     assert!(finding.observed.contains("5 of 10"), "{}", finding.observed);
 
-    seen.health = Some(HealthSeen::Answered(200));
-    assert_eq!(judged(&seen).outcome, Outcome::Kept);
+    sure.health = Some(HealthSeen::Answered(200));
+    assert_eq!(judged(&seen, Some(&sure)).outcome, Outcome::Kept);
+    assert!(std::ptr::eq(telling(&seen, Some(&sure)), &raw const seen));
+
     // It answered while no call was waiting: that says nothing.
     seen.rendezvous[0].reached = 0;
-    assert_eq!(health(check(), None, &seen).outcome, Outcome::NotReached);
+    assert_eq!(judged(&seen, None).outcome, Outcome::NotReached);
 }
 
 #[test]

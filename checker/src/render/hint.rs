@@ -60,6 +60,12 @@ fn level(shown: &Shown<'_>, sheet: &Sheet) -> String {
     canvas.paragraph();
     if let Some(code) = &shown.last_time {
         let said = match Diagnosis::from_code(code) {
+            // The question is about what the starter does wrong.
+            Some(known) if *code != shown.exercise.starter_fails_with => format!(
+                "Your last attempt: {known}, {}. `checker explain {known}` is about that; here \
+                 follows the exercise's own hint.",
+                known.headline()
+            ),
             Some(known) => format!("Your last attempt: {known}, {}.", known.headline()),
             None => format!("Your last attempt: {}.", clean(code)),
         };

@@ -57,6 +57,15 @@ pub fn verdict_line(report: &Report, sheet: &Sheet) -> String {
     canvas.flush()
 }
 
+/// All verdicts beneath each other, of reports that were shown one by one.
+pub fn verdict_lines(reports: &[Report], sheet: &Sheet) -> String {
+    let mut canvas = Canvas::new(sheet);
+    for report in reports {
+        headline(&mut canvas, report);
+    }
+    canvas.flush()
+}
+
 fn verdict(report: &Report) -> (&'static str, Style) {
     match report.verdict() {
         Verdict::Pass => ("PASS", GOOD),

@@ -618,8 +618,7 @@ pub(super) fn crowd(seen: &Observation) -> (Option<Fault>, Option<Fault>) {
             )
             .proved_by(calls()),
         ),
-        Some(HealthSeen::Answered(200) | HealthSeen::DozedAtTimes(_)) | None => None,
-        Some(HealthSeen::Dozed(dozed)) => Some(judge::dozes(met, dozed).proved_by(calls())),
+        Some(HealthSeen::Answered(200)) | None => None,
         Some(_) => Some(Fault::new(
             Diagnosis::WrongStatus,
             "GET /healthz was not answered with 200 while calls were under way.",

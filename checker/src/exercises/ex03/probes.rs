@@ -12,9 +12,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Released;
+use crate::asleep;
 use crate::client::{Sending, Sent, Unanswered, Whole, YOU};
 use crate::observation::{Carried, Observation, Question, Rendezvous, Silence};
-use crate::probe::{NO_LIMIT_AFTER, make_sure, note_health, while_they_come};
+use crate::probe::{NO_LIMIT_AFTER, lacked, note_health, while_they_come};
 use crate::stage::{ANSWER_QUIET, QUIET, Stage, Trouble, Waited};
 
 /// The names that services go by, drawn from the run's seed.
@@ -450,17 +451,9 @@ pub(super) async fn crowd(
     let held = Released::default();
     let hold = held.0.clone();
     service.play(move |_| Reply::held("together", &hold));
-    let ask = |clients| {
-        let mut asking = JoinSet::new();
-        for _ in 0..clients {
-            let client = stage.client.clone();
-            let sent = Sent::new("GET", format!("/proxy/{name}/together"));
-            asking.spawn(async move { client.ask(sent).await });
-        }
-        asking
-    };
+    let before = stage.program.activity();
     let health = stage.keep_asking_health();
-    let mut asking = ask(clients);
+    let mut asking = ask(stage, &name, clients);
     let ours = |all: &[Exchange]| {
         let of = |x: &&Exchange| x.service == YOU && x.request.ends_with("/together");
         all.iter().filter(of).count()
@@ -501,7 +494,7 @@ pub(super) async fn crowd(
                 got: Some(got),
                 ..Carried::default()
             }));
-            make_sure(stage, seen, clients, ask).await?;
+            seen.lacked = lacked(before, stage.program.activity());
         }
         Waited::GaveUp(after) => {
             seen.silence = Some(Silence {
@@ -512,6 +505,34 @@ pub(super) async fn crowd(
         Waited::TooBusy => seen.too_busy = true,
     }
     Ok(())
+}
+
+/// Clients of one service at once.
+fn ask(stage: &Stage<'_>, name: &str, clients: usize) -> JoinSet<Result<Whole, Unanswered>> {
+    let mut asking = JoinSet::new();
+    for _ in 0..clients {
+        let client = stage.client.clone();
+        let sent = Sent::new("GET", format!("/proxy/{name}/together"));
+        asking.spawn(async move { client.ask(sent).await });
+    }
+    asking
+}
+
+/// Crowd after crowd of them, to make sure that no thread is blocked for moments.
+pub(super) async fn crowds(
+    clients: usize,
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+) -> Result<(), Trouble> {
+    let name = names(stage.run.seed).one;
+    let service = open(stage, &name).await?;
+    register(stage, seen, &name, &service.url()).await?;
+    // It did answer that a moment ago.
+    seen.too_busy |= seen.silence.is_some();
+    if seen.too_busy {
+        return Ok(());
+    }
+    asleep::crowds(stage, seen, clients, |some| ask(stage, &name, some)).await
 }
 
 /// A body of two pieces each way; the second is sent once the first is there.

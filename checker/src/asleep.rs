@@ -1,0 +1,158 @@
+//! Threads that a handler blocks for moments only.
+//!
+//! A `/healthz` that comes then is answered soon, and no single wait of it is long enough
+//! to tell from a late machine. But a program that is well never sleeps with a request
+//! before it. So each moment is counted in which every thread of it slept and a `/healthz`
+//! lay there; and in doubt crowd after crowd comes to an instance with one thread that
+//! serves (where it lets itself be told), which is asleep whenever that one is.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::contract::Contract;
+use crate::observation::{Dozed, HealthSeen, Observation, Rendezvous};
+use crate::probe::{crowd, observe, waited};
+use crate::probing::Probing;
+use crate::stage::{ANSWER_QUIET, Health, Setting, Stage, Trouble, Waited};
+
+/// What it is waiting for meanwhile, in words.
+pub const WAITING_FOR: &str = "/healthz in crowd after crowd";
+
+/// Whether what a crowd met leaves it open if a thread was blocked for moments: the
+/// program was seen asleep; or it had to wait for a processor so much that one thread or
+/// another always did, and it could not be seen asleep.
+pub fn is_doubtful(seen: &Observation) -> bool {
+    /// Where its threads have lacked less, ten milliseconds of each client show.
+    const LACKED: Duration = Duration::from_millis(60);
+    seen.health_is_fine()
+        && seen.health.is_some()
+        && seen.trouble.is_none()
+        && !seen.was_too_busy()
+        && !seen.gave_up()
+        && (seen.asleep > 0 || seen.lacked > LACKED)
+}
+
+/// The setting for crowds that make sure.
+pub fn setting(of: Setting) -> Setting {
+    Setting { workers: 1, ..of }
+}
+
+/// Makes sure, where that is needed, for a program that answers plain requests.
+///
+/// # Errors
+/// Faults that are not the learner's.
+pub async fn make_sure(
+    run: &Probing<'_>,
+    met: &Observation,
+    of: Setting,
+    contract: &Contract,
+    clients: usize,
+) -> anyhow::Result<Option<Observation>> {
+    if !is_doubtful(met) {
+        return Ok(None);
+    }
+    let seen = observe(run, WAITING_FOR, setting(of), async |stage, seen| {
+        crowds(stage, seen, clients, |some| crowd(contract, stage, some)).await
+    });
+    seen.await.map(Some)
+}
+
+/// In crowd after crowd `/healthz` is asked in their midst, and alone after each. A thread
+/// that a handler blocks sleeps in every crowd, and nowhere else; what a busy machine
+/// delivers late sleeps now and then; and a program that is slow to answer `/healthz`
+/// anyway is so when it is alone.
+///
+/// # Errors
+/// Where the program ends or floods.
+pub async fn crowds<T: Send + 'static>(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    clients: usize,
+    ask: impl Fn(usize) -> JoinSet<T>,
+) -> Result<(), Trouble> {
+    const CROWDS: u32 = 10;
+    /// Where nothing is seen in so many, nothing is there.
+    const ENOUGH: u32 = 3;
+    const BY_CHANCE: u32 = 3;
+    const IN_ALL_BUT: u32 = 1;
+    /// One look may have met a request that was not there yet.
+    const SLEEPS: u32 = 2;
+    /// What takes less in all is now seen and now not.
+    const PLAIN: Duration = Duration::from_millis(20);
+    seen.title = format!("{clients} clients at once, and one thread to serve them");
+    let (mut of, mut times, mut alone) = (0, 0, 0);
+    let mut waits = Vec::new();
+    while of < CROWDS && of - times < CROWDS - BY_CHANCE && (of < ENOUGH || seen.asleep > 0) {
+        let begun = stage.journal.clock().now();
+        let mut asking = ask(clients / 2);
+        let Ok(mut health) = stage.keep_asking_health() else {
+            seen.health = Some(HealthSeen::Broken);
+            return Ok(());
+        };
+        let mut more = ask(clients - clients / 2);
+        let answered = async {
+            while asking.join_next().await.is_some() {}
+            while more.join_next().await.is_some() {}
+        };
+        if stage.patiently(answered, ANSWER_QUIET).await? != Waited::Done(()) {
+            seen.too_busy = true;
+            return Ok(());
+        }
+        health.enough();
+        let mut asleep = 0;
+        while let Some(said) = health.next(stage).await? {
+            asleep += slept(&said);
+        }
+        if of == 0 {
+            // One crowd tells the story, and the others are like it.
+            let released = stage.journal.clock().now();
+            seen.recorded_until = Some(released);
+            seen.rendezvous.push(Rendezvous {
+                about: "clients",
+                wanted: clients,
+                reached: clients,
+                waited: Waited::Done(()),
+                released,
+                sat_idle: None,
+            });
+        }
+        of += 1;
+        times += u32::from(asleep >= SLEEPS);
+        seen.asleep = seen.asleep.saturating_add(asleep);
+        let asked = stage.health_journal.exchanges();
+        let asked = asked.iter().filter(|x| x.arrived >= begun);
+        waits.extend(asked.map(waited).max());
+        stage.idle().await;
+        alone += u32::from(slept(&stage.health().await?) > 0);
+        if alone > BY_CHANCE {
+            // That is how it answers, and not what clients do to it.
+            seen.health = Some(HealthSeen::Answered(200));
+            return Ok(());
+        }
+    }
+    waits.sort_unstable();
+    let wait = waits.get(waits.len() / 2).copied().unwrap_or_default();
+    let dozed = Dozed { times, of, wait };
+    seen.health = Some(
+        if of == CROWDS && of - times <= IN_ALL_BUT && wait >= PLAIN {
+            HealthSeen::Dozed(dozed)
+        } else if times > BY_CHANCE {
+            HealthSeen::DozedAtTimes(dozed)
+        } else {
+            HealthSeen::Answered(200)
+        },
+    );
+    Ok(())
+}
+
+/// How often the program was seen asleep with that `/healthz` before it.
+fn slept(health: &Health) -> u32 {
+    /// It slept for longer than anybody looked.
+    const LONG: u32 = 100;
+    match health {
+        Health::Answered { asleep, .. } => *asleep,
+        Health::Silent { .. } => LONG,
+        Health::Broken | Health::TooBusy => 0,
+    }
+}
