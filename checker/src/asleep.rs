@@ -20,17 +20,17 @@ use crate::stage::{ANSWER_QUIET, Health, Setting, Stage, Trouble, Waited};
 pub const WAITING_FOR: &str = "/healthz in crowd after crowd";
 
 /// Whether what a crowd met leaves it open if a thread was blocked for moments: the
-/// program was seen asleep; or it had to wait for a processor so much that one thread or
-/// another always did, and it could not be seen asleep.
+/// program was seen asleep; or `/healthz` was not answered for so long that it may have
+/// been, and nobody came to look.
 pub fn is_doubtful(seen: &Observation) -> bool {
-    /// Where its threads have lacked less, ten milliseconds of each client show.
-    const LACKED: Duration = Duration::from_millis(60);
+    /// While a machine is idle `/healthz` is asked more often than that.
+    const UNWATCHED: Duration = Duration::from_millis(15);
     seen.health_is_fine()
         && seen.health.is_some()
         && seen.trouble.is_none()
         && !seen.was_too_busy()
         && !seen.gave_up()
-        && (seen.asleep > 0 || seen.lacked > LACKED)
+        && (seen.asleep > 0 || seen.unwatched > UNWATCHED)
 }
 
 /// The setting for crowds that make sure.
@@ -75,7 +75,7 @@ pub async fn crowds<T: Send + 'static>(
     /// Where nothing is seen in so many, nothing is there.
     const ENOUGH: u32 = 3;
     const BY_CHANCE: u32 = 3;
-    const IN_ALL_BUT: u32 = 1;
+    const IN_ALL_BUT: u32 = 2;
     /// One look may have met a request that was not there yet.
     const SLEEPS: u32 = 2;
     /// What takes less in all is now seen and now not.

@@ -57,9 +57,9 @@ pub struct Observation {
     /// it answered in the end.
     #[serde(default)]
     pub asleep: u32,
-    /// For how long its threads, taken together, had to wait for a processor meanwhile.
+    /// The longest time in which no `/healthz` was answered while there were clients.
     #[serde(default)]
-    pub lacked: Duration,
+    pub unwatched: Duration,
     /// What comes after this was done to make sure, and is no part of the recording.
     #[serde(skip)]
     pub recorded_until: Option<Moment>,

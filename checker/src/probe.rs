@@ -264,7 +264,6 @@ pub async fn together(
     let hold = Hold::default();
     let held = hold.clone();
     stage.play(move |_| Treatment::held(&held));
-    let before = stage.program.activity();
     // In one go, with `/healthz` in their midst: however late this machine lets
     // anybody run, some clients have been there before it.
     let mut asking = crowd(contract, stage, clients / 2);
@@ -310,7 +309,7 @@ pub async fn together(
     match while_they_are_answered(stage, seen, answered).await? {
         Waited::Done(answers) => {
             seen.answers = answers;
-            seen.lacked = lacked(before, stage.program.activity());
+            seen.unwatched = longest_unwatched(stage);
         }
         Waited::GaveUp(after) => {
             seen.silence = Some(Silence {
@@ -323,8 +322,32 @@ pub async fn together(
     Ok(())
 }
 
+/// The longest time in which no `/healthz` was answered, from the first client's request to
+/// the last one's answer. Only where that is short can nobody have been kept waiting.
+pub fn longest_unwatched(stage: &Stage<'_>) -> Duration {
+    unwatched(
+        &stage.journal.exchanges(),
+        &stage.health_journal.exchanges(),
+    )
+}
+
+fn unwatched(calls: &[Exchange], healths: &[Exchange]) -> Duration {
+    let clients = || calls.iter().filter(|x| x.service == YOU);
+    let began = clients().map(|x| x.arrived).min();
+    let over = clients().filter_map(|x| x.ended).max();
+    let (Some(began), Some(over)) = (began, over) else {
+        return Duration::ZERO;
+    };
+    let mut seen: Vec<_> = healths.iter().filter_map(|x| x.answered).collect();
+    seen.retain(|at| (began..over).contains(at));
+    seen.extend([began, over]);
+    seen.sort_unstable();
+    let gaps = seen.windows(2).map(|pair| pair[1].since(pair[0]));
+    gaps.max().unwrap_or_default()
+}
+
 /// For how long its threads, taken together, had to wait for a processor.
-pub fn lacked(before: Option<Activity>, after: Option<Activity>) -> Duration {
+fn lacked(before: Option<Activity>, after: Option<Activity>) -> Duration {
     match (before, after) {
         (Some(before), Some(after)) => after.waited.saturating_sub(before.waited),
         _ => Duration::ZERO,
@@ -817,6 +840,23 @@ mod tests {
             &[health(1, Some(150)), health(250, Some(390))]
         ));
         assert!(!may_have_been_blocked(&[], &[]));
+    }
+
+    #[test]
+    fn what_nobody_watched_is_as_long_as_no_healthz_was_answered() {
+        let mut client = call("/today", 10, Some(60), 60);
+        client.service = YOU.to_owned();
+        let calls = [client, call("/today", 12, Some(50), 50)];
+        let health = |answered| call("/healthz", answered - 1, Some(answered), answered);
+        let ms = Duration::from_millis;
+        assert_eq!(unwatched(&calls, &[]), ms(50));
+        assert_eq!(unwatched(&calls, &[health(20), health(25)]), ms(35));
+        // Before there was a client, and after all had gone.
+        assert_eq!(
+            unwatched(&calls, &[health(5), health(35), health(70)]),
+            ms(25)
+        );
+        assert_eq!(unwatched(&[], &[health(5)]), ms(0));
     }
 
     #[test]

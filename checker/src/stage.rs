@@ -682,7 +682,7 @@ impl<'run> Stage<'run> {
     /// # Errors
     /// Where the program cannot be reached.
     pub fn keep_asking_health(&self) -> std::io::Result<Watch> {
-        const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+        const LONGEST_PAUSE: Duration = Duration::from_millis(10);
         let visitor = self.visitor();
         let mut knocked = visitor.knock()?;
         let (tell, told) = mpsc::unbounded_channel();

@@ -15,7 +15,7 @@ use super::Released;
 use crate::asleep;
 use crate::client::{Sending, Sent, Unanswered, Whole, YOU};
 use crate::observation::{Carried, Observation, Question, Rendezvous, Silence};
-use crate::probe::{NO_LIMIT_AFTER, lacked, note_health, while_they_come};
+use crate::probe::{NO_LIMIT_AFTER, longest_unwatched, note_health, while_they_come};
 use crate::stage::{ANSWER_QUIET, QUIET, Stage, Trouble, Waited};
 
 /// The names that services go by, drawn from the run's seed.
@@ -451,7 +451,6 @@ pub(super) async fn crowd(
     let held = Released::default();
     let hold = held.0.clone();
     service.play(move |_| Reply::held("together", &hold));
-    let before = stage.program.activity();
     let health = stage.keep_asking_health();
     let mut asking = ask(stage, &name, clients);
     let ours = |all: &[Exchange]| {
@@ -494,7 +493,7 @@ pub(super) async fn crowd(
                 got: Some(got),
                 ..Carried::default()
             }));
-            seen.lacked = lacked(before, stage.program.activity());
+            seen.unwatched = longest_unwatched(stage);
         }
         Waited::GaveUp(after) => {
             seen.silence = Some(Silence {
