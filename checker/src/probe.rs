@@ -323,8 +323,12 @@ pub async fn together(
 }
 
 /// The longest time in which no `/healthz` was answered, from the first client's request to
-/// the last one's answer. Only where that is short can nobody have been kept waiting.
+/// the last one's answer. Only where that is short can nobody have been kept waiting. Zero
+/// where the system does not say what a program does: nobody could look any closer.
 pub fn longest_unwatched(stage: &Stage<'_>) -> Duration {
+    if stage.program.activity().is_none() {
+        return Duration::ZERO;
+    }
     unwatched(
         &stage.journal.exchanges(),
         &stage.health_journal.exchanges(),
