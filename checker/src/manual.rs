@@ -16,7 +16,7 @@ Exit codes:
   0    pass
   1    fail
   2    wrong use, or a fault that is not yours (no cargo, no free port, a full disk)
-  3    inconclusive: this machine was too busy to judge, and nothing is held against you
+  3    inconclusive: no telling, mostly for a busy machine; nothing is held against you
   130  you stopped it";
 
 /// For which shell.
