@@ -16,13 +16,10 @@ use crate::probe::{crowd, observe, waited};
 use crate::probing::Probing;
 use crate::stage::{ANSWER_QUIET, Health, Setting, Stage, Trouble, Waited};
 
-/// What it is waiting for meanwhile, in words.
-pub const WAITING_FOR: &str = "/healthz in crowd after crowd";
-
 /// Whether what a crowd met leaves it open if a thread was blocked for moments: the
 /// program was seen asleep; or `/healthz` was not answered for so long that it may have
 /// been, and nobody came to look.
-pub fn is_doubtful(seen: &Observation) -> bool {
+fn is_doubtful(seen: &Observation) -> bool {
     /// While a machine is idle `/healthz` is asked more often than that.
     const UNWATCHED: Duration = Duration::from_millis(15);
     seen.health_is_fine()
@@ -33,9 +30,22 @@ pub fn is_doubtful(seen: &Observation) -> bool {
         && (seen.asleep > 0 || seen.unwatched > UNWATCHED)
 }
 
-/// The setting for crowds that make sure.
-pub fn setting(of: Setting) -> Setting {
-    Setting { workers: 1, ..of }
+/// Makes sure, where that is needed, with crowds of a probe of its own.
+///
+/// # Errors
+/// Faults that are not the learner's.
+pub async fn make_sure_by(
+    run: &Probing<'_>,
+    met: &Observation,
+    of: Setting,
+    probe: impl AsyncFn(&Stage<'_>, &mut Observation) -> Result<(), Trouble>,
+) -> anyhow::Result<Option<Observation>> {
+    if !is_doubtful(met) {
+        return Ok(None);
+    }
+    let one_thread = Setting { workers: 1, ..of };
+    let seen = observe(run, "/healthz in crowd after crowd", one_thread, probe);
+    seen.await.map(Some)
 }
 
 /// Makes sure, where that is needed, for a program that answers plain requests.
@@ -49,27 +59,70 @@ pub async fn make_sure(
     contract: &Contract,
     clients: usize,
 ) -> anyhow::Result<Option<Observation>> {
-    if !is_doubtful(met) {
-        return Ok(None);
-    }
-    let seen = observe(run, WAITING_FOR, setting(of), async |stage, seen| {
-        crowds(stage, seen, clients, |some| crowd(contract, stage, some)).await
-    });
-    seen.await.map(Some)
+    make_sure_by(run, met, of, async |stage, seen| {
+        let ask = |some| crowd(contract, stage, some);
+        crowds(stage, seen, clients, async || {
+            in_midst(stage, clients, ask).await
+        })
+        .await
+    })
+    .await
 }
 
-/// In crowd after crowd `/healthz` is asked in their midst, and alone after each. A thread
-/// that a handler blocks sleeps in every crowd, and nowhere else; what a busy machine
-/// delivers late sleeps now and then; and a program that is slow to answer `/healthz`
-/// anyway is so when it is alone.
+/// `/healthz` again and again in the midst of clients that ask at once. How often the
+/// program was seen asleep; `None` where the machine was too busy.
 ///
 /// # Errors
 /// Where the program ends or floods.
-pub async fn crowds<T: Send + 'static>(
+pub async fn in_midst<T: Send + 'static>(
+    stage: &Stage<'_>,
+    clients: usize,
+    ask: impl Fn(usize) -> JoinSet<T>,
+) -> Result<Option<u32>, Trouble> {
+    let mut asking = ask(clients / 2);
+    let Ok(mut health) = stage.keep_asking_health() else {
+        return Ok(None); // it could be reached a moment ago
+    };
+    let mut more = ask(clients - clients / 2);
+    let answered = async {
+        while asking.join_next().await.is_some() {}
+        while more.join_next().await.is_some() {}
+    };
+    if stage.patiently(answered, ANSWER_QUIET).await? != Waited::Done(()) {
+        return Ok(None);
+    }
+    health.enough();
+    let mut asleep = 0;
+    while let Some(said) = health.next(stage).await? {
+        asleep += slept(&said);
+    }
+    Ok(Some(asleep))
+}
+
+/// `/healthz` once all of a crowd has been sent, as [`in_midst`] says.
+///
+/// # Errors
+/// Where the program ends or floods.
+pub async fn after_them(stage: &Stage<'_>) -> Result<Option<u32>, Trouble> {
+    let health = stage.health().await?;
+    Ok(match health {
+        Health::Broken | Health::TooBusy => None,
+        _ => Some(slept(&health)),
+    })
+}
+
+/// In crowd after crowd of `clients` `/healthz` is asked in their midst, and alone after
+/// each. A thread that a handler blocks sleeps in every crowd, and nowhere else; what a
+/// busy machine delivers late sleeps now and then; and a program that is slow to answer
+/// `/healthz` anyway is so when it is alone.
+///
+/// # Errors
+/// Where the program ends or floods.
+pub async fn crowds(
     stage: &Stage<'_>,
     seen: &mut Observation,
     clients: usize,
-    ask: impl Fn(usize) -> JoinSet<T>,
+    mut crowd: impl AsyncFnMut() -> Result<Option<u32>, Trouble>,
 ) -> Result<(), Trouble> {
     const CROWDS: u32 = 10;
     /// Where nothing is seen in so many, nothing is there.
@@ -87,25 +140,10 @@ pub async fn crowds<T: Send + 'static>(
     let mut waits = Vec::new();
     while of < CROWDS && of - times < CROWDS - BY_CHANCE && (of < ENOUGH || seen.asleep > 0) {
         let begun = stage.journal.clock().now();
-        let mut asking = ask(clients / 2);
-        let Ok(mut health) = stage.keep_asking_health() else {
-            seen.too_busy = true; // it could be reached a moment ago
-            return Ok(());
-        };
-        let mut more = ask(clients - clients / 2);
-        let answered = async {
-            while asking.join_next().await.is_some() {}
-            while more.join_next().await.is_some() {}
-        };
-        if stage.patiently(answered, ANSWER_QUIET).await? != Waited::Done(()) {
+        let Some(asleep) = crowd().await? else {
             seen.too_busy = true;
             return Ok(());
-        }
-        health.enough();
-        let mut asleep = 0;
-        while let Some(said) = health.next(stage).await? {
-            asleep += slept(&said);
-        }
+        };
         if of == 0 {
             // One crowd tells the story, and the others are like it.
             let released = stage.journal.clock().now();
@@ -125,8 +163,7 @@ pub async fn crowds<T: Send + 'static>(
         let asked = stage.health_journal.exchanges();
         let asked = asked.iter().filter(|x| x.arrived >= begun);
         waits.extend(asked.map(waited).max());
-        stage.idle().await;
-        alone += u32::from(slept(&stage.health().await?) > 0);
+        alone += u32::from(sleeps_alone(stage).await?);
         if alone > ALONE {
             // That is how it answers, and not what clients do to it.
             seen.health = Some(HealthSeen::Answered(200));
@@ -146,6 +183,19 @@ pub async fn crowds<T: Send + 'static>(
         },
     );
     Ok(())
+}
+
+/// Whether the program sleeps with a `/healthz` before it when nobody else is there. What a
+/// crowd has left to do may keep it for a while.
+async fn sleeps_alone(stage: &Stage<'_>) -> Result<bool, Trouble> {
+    const TRIES: u32 = 30;
+    for _ in 0..TRIES {
+        stage.idle().await;
+        if slept(&stage.health().await?) == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// How often the program was seen asleep with that `/healthz` before it.

@@ -777,6 +777,7 @@ pub fn health(
     fault: Option<Fault>,
     seen: &Observation,
     sure: Option<&Observation>,
+    kept: &str,
 ) -> Finding {
     if let Some(fault) = fault.or_else(|| asleep(sure)) {
         return check.broken(fault);
@@ -801,7 +802,7 @@ pub fn health(
     } else if none_waited {
         check.not_reached("no call was ever waiting")
     } else {
-        check.kept("answered while every call was withheld")
+        check.kept(kept)
     }
 }
 

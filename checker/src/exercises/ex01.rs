@@ -174,7 +174,13 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         }
         (clients, healths) => (
             together().judged(clients, busy, "all of them in flight at once"),
-            judge::health(health(), healths, &crowd, sure),
+            judge::health(
+                health(),
+                healths,
+                &crowd,
+                sure,
+                "answered while every call was withheld",
+            ),
         ),
     };
     let faults = faults().judged(

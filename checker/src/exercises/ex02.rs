@@ -514,7 +514,13 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
         }
         _ => together().judged(clients_fault, crowded, "all of them in flight at once"),
     };
-    let health = judge::health(health(), health_fault, &crowd, sure);
+    let health = judge::health(
+        health(),
+        health_fault,
+        &crowd,
+        sure,
+        "answered while every call was withheld",
+    );
     let faults = faults().judged(
         judge::trouble(&sick, "while the weather was out of order")
             .or_else(|| judge::trouble(&refused, "while the weather refused connections"))

@@ -267,15 +267,10 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         held,
         "they answered while a call was withheld, before its head and in mid-body",
     );
-    let sure = if asleep::is_doubtful(&crowd) {
-        let one_thread = asleep::setting(unhurried);
-        let seen = observe(run, asleep::WAITING_FOR, one_thread, async |stage, seen| {
-            probes::crowds(clients(), stage, seen).await
-        });
-        Some(seen.await?)
-    } else {
-        None
-    };
+    let sure = asleep::make_sure_by(run, &crowd, unhurried, async |stage, seen| {
+        probes::crowds(clients(), stage, seen).await
+    });
+    let sure = sure.await?;
     let sure = sure.as_ref();
     let (clients_fault, health_fault) = judgement::crowd(&crowd);
     let health_fault = health_fault.or_else(|| judge::asleep(sure));
@@ -287,7 +282,13 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         ),
         (clients, None) => (
             together().judged(clients, busy, "all of them in flight at once"),
-            judge::health(health(), None, &crowd, sure),
+            judge::health(
+                health(),
+                None,
+                &crowd,
+                sure,
+                "answered while every call was withheld",
+            ),
         ),
     };
     let stream = judged(

@@ -489,7 +489,13 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
         }
         _ => together().judged(clients_fault, crowded, "all of them in flight at once"),
     };
-    let health = judge::health(health(), health_fault, &crowd, sure);
+    let health = judge::health(
+        health(),
+        health_fault,
+        &crowd,
+        sure,
+        "answered while every call was withheld",
+    );
     let faulty = || [&sick, &odd].into_iter().chain(&refused);
     let faults = faults().judged(
         faulty()

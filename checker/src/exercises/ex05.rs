@@ -11,6 +11,7 @@ mod probes;
 pub(super) use judgement::{freed, health as health_fault, kept, unopened};
 
 use super::{Judged, gaps, telling_output};
+use crate::asleep;
 use crate::contract::Contract;
 use crate::judge::{self, Check};
 use crate::observation::Observation;
@@ -156,16 +157,25 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         async |stage, seen| probes::health(stage, seen).await,
     )
     .await?;
-    let health = health().judged(
-        judge::trouble(&busy, "while people talked")
-            .or_else(|| judgement::unopened(&busy))
-            .or_else(|| judgement::health(&busy, "While people talked")),
-        busy.was_too_busy(),
+    let sure = asleep::make_sure_by(run, &busy, setting, async |stage, seen| {
+        probes::crowds(stage, seen).await
+    });
+    let sure = sure.await?;
+    let sure = sure.as_ref();
+    let fault = judge::trouble(&busy, "while people talked")
+        .or_else(|| judgement::unopened(&busy))
+        .or_else(|| judgement::health(&busy, "While people talked"));
+    let health = judge::health(
+        health(),
+        fault,
+        &busy,
+        sure,
         "answered while 200 messages were on their way",
     );
-    let timeline = judge::timeline("ex05/health", &busy, gaps::of(&health, &busy));
+    let busy = judge::telling(&busy, sure);
+    let timeline = judge::timeline("ex05/health", busy, gaps::of(&health, busy));
     if health.outcome == Outcome::Broken {
-        return Ok(super::only(&health, checks(), timeline, &busy));
+        return Ok(super::only(&health, checks(), timeline, busy));
     }
     // Then whether messages arrive at all: everything after that builds on it.
     let talk = observe(run, "messages to arrive", setting, async |stage, seen| {
@@ -270,8 +280,9 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         gone.was_too_busy(),
         judgement::freed(&gone),
     );
-    let all = [&talk, &ordered, &stopped, &bad, &polite, &gone, &busy];
-    let alive = alive().judged(judge::alive(all), false, "up to the end");
+    let mut all = vec![&talk, &ordered, &stopped, &bad, &polite, &gone, busy];
+    all.extend(sure);
+    let alive = alive().judged(judge::alive(all.iter().copied()), false, "up to the end");
     let few = |seen: &Observation| {
         let mut seen = seen.clone();
         // A thousand lanes show nothing that the first and last do not.

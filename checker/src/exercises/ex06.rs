@@ -12,6 +12,7 @@ mod probes;
 use std::time::Duration;
 
 use super::{Judged, ex05, gaps, telling_output};
+use crate::asleep;
 use crate::contract::Contract;
 use crate::judge::{self, Check};
 use crate::observation::Observation;
@@ -165,16 +166,25 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         async |stage, seen| probes::health(stage, seen).await,
     )
     .await?;
-    let health = health().judged(
-        judge::trouble(&busy, "while levels came")
-            .or_else(|| ex05::unopened(&busy))
-            .or_else(|| ex05::health_fault(&busy, "While levels came")),
-        busy.was_too_busy(),
+    let sure = asleep::make_sure_by(run, &busy, unhurried, async |stage, seen| {
+        probes::crowds(stage, seen).await
+    });
+    let sure = sure.await?;
+    let sure = sure.as_ref();
+    let fault = judge::trouble(&busy, "while levels came")
+        .or_else(|| ex05::unopened(&busy))
+        .or_else(|| ex05::health_fault(&busy, "While levels came"));
+    let health = judge::health(
+        health(),
+        fault,
+        &busy,
+        sure,
         "answered while levels were on their way",
     );
-    let timeline = judge::timeline("ex06/health", &busy, gaps::of(&health, &busy));
+    let busy = judge::telling(&busy, sure);
+    let timeline = judge::timeline("ex06/health", busy, gaps::of(&health, busy));
     if health.outcome == Outcome::Broken {
-        return Ok(super::only(&health, checks(), timeline, &busy));
+        return Ok(super::only(&health, checks(), timeline, busy));
     }
     // Then whether levels arrive at all: everything after that builds on it.
     let shown = observe(run, "levels to arrive", unhurried, async |stage, seen| {
@@ -302,8 +312,9 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         gone.was_too_busy(),
         ex05::freed(&gone),
     );
-    let all = [&busy, &shown, &many, &slow, &back, &hung, &unread, &gone];
-    let alive = alive().judged(judge::alive(all), false, "up to the end");
+    let mut all = vec![busy, &shown, &many, &slow, &back, &hung, &unread, &gone];
+    all.extend(sure);
+    let alive = alive().judged(judge::alive(all.iter().copied()), false, "up to the end");
     let timelines = vec![
         judge::timeline("ex06/levels", &shown, gaps::of(&levels, &shown)),
         judge::timeline("ex06/upstream", &many, gaps::of(&upstream, &many)),

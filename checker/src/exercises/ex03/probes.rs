@@ -531,7 +531,11 @@ pub(super) async fn crowds(
     if seen.too_busy {
         return Ok(());
     }
-    asleep::crowds(stage, seen, clients, |some| ask(stage, &name, some)).await
+    let ask = |some| ask(stage, &name, some);
+    asleep::crowds(stage, seen, clients, async || {
+        asleep::in_midst(stage, clients, ask).await
+    })
+    .await
 }
 
 /// A body of two pieces each way; the second is sent once the first is there.

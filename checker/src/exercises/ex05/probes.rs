@@ -4,6 +4,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::asleep;
 use crate::client::Frame;
 use crate::exercises::guests::{self, Guest, hear_within, leave};
 use crate::observation::{Observation, Talk};
@@ -462,19 +463,10 @@ pub(super) async fn leavers(stage: &Stage<'_>, seen: &mut Observation) -> Result
 /// People talk, and `/healthz` is asked in their midst.
 pub(super) async fn health(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
     seen.title = "ten people talk at once, and /healthz is asked".to_owned();
-    let room = word(stage);
-    let mut guests = Vec::new();
-    for nth in 0..10 {
-        let name = format!("guest{nth}");
-        guests.push(join(stage, seen, "health", &room, &name, true).await?);
-    }
+    let mut guests = talkers(stage, seen).await?;
     let mut late = JoinSet::new();
     for _ in 0..2 {
-        let talking = guests.iter_mut().map(|guest| {
-            let texts = (0..10).map(|n| n.to_string()).collect();
-            say_all(guest, texts)
-        });
-        futures_util::future::join_all(talking).await;
+        talk(&mut guests).await;
         note_health(stage.health().await?, seen, &mut late);
         if !seen.health_is_fine() {
             break;
@@ -482,4 +474,38 @@ pub(super) async fn health(stage: &Stage<'_>, seen: &mut Observation) -> Result<
     }
     leave(guests, seen);
     Ok(())
+}
+
+/// They talk again and again, to make sure that no thread is blocked for moments.
+pub(super) async fn crowds(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    let mut guests = talkers(stage, seen).await?;
+    asleep::crowds(stage, seen, TALKERS, async || {
+        talk(&mut guests).await;
+        asleep::after_them(stage).await
+    })
+    .await?;
+    leave(guests, seen);
+    Ok(())
+}
+
+/// So many talk at once.
+const TALKERS: usize = 10;
+
+async fn talkers(stage: &Stage<'_>, seen: &mut Observation) -> Result<Vec<Guest>, Trouble> {
+    let room = word(stage);
+    let mut guests = Vec::new();
+    for nth in 0..TALKERS {
+        let name = format!("guest{nth}");
+        guests.push(join(stage, seen, "health", &room, &name, true).await?);
+    }
+    Ok(guests)
+}
+
+/// Ten messages of each, all at once.
+async fn talk(guests: &mut [Guest]) {
+    let talking = guests.iter_mut().map(|guest| {
+        let texts = (0..10).map(|n| n.to_string()).collect();
+        say_all(guest, texts)
+    });
+    futures_util::future::join_all(talking).await;
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::asleep;
 use crate::client::Frame;
 use crate::exercises::ex06::judgement::{self, AWAY};
 use crate::exercises::guests::{self, Guest, hear, leave};
@@ -179,21 +180,10 @@ pub(super) async fn levels(stage: &Stage<'_>, seen: &mut Observation) -> Result<
 /// Rooms speak at once, and `/healthz` is asked in their midst.
 pub(super) async fn health(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
     seen.title = "ten rooms speak at once, and /healthz is asked".to_owned();
-    let word = word(stage);
-    let mut guests = Vec::new();
-    for nth in 0..10 {
-        let name = format!("{word}{nth}");
-        guests.push(join(stage, seen, "health", &name, true).await?);
-    }
+    let mut guests = rooms(stage, seen).await?;
     let mut late = JoinSet::new();
     for _ in 0..2 {
-        let talking = guests.iter_mut().map(|guest| {
-            let levels = (0..10)
-                .map(|n| frame(&guest.talk.name, f64::from(n)))
-                .collect();
-            guest.say_all(levels)
-        });
-        futures_util::future::join_all(talking).await;
+        speak(&mut guests).await;
         note_health(stage.health().await?, seen, &mut late);
         if !seen.health_is_fine() {
             break;
@@ -201,6 +191,42 @@ pub(super) async fn health(stage: &Stage<'_>, seen: &mut Observation) -> Result<
     }
     leave(guests, seen);
     Ok(())
+}
+
+/// They speak again and again, to make sure that no thread is blocked for moments.
+pub(super) async fn crowds(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    let mut guests = rooms(stage, seen).await?;
+    asleep::crowds(stage, seen, ROOMS, async || {
+        speak(&mut guests).await;
+        asleep::after_them(stage).await
+    })
+    .await?;
+    leave(guests, seen);
+    Ok(())
+}
+
+/// So many speak at once.
+const ROOMS: usize = 10;
+
+async fn rooms(stage: &Stage<'_>, seen: &mut Observation) -> Result<Vec<Guest>, Trouble> {
+    let word = word(stage);
+    let mut guests = Vec::new();
+    for nth in 0..ROOMS {
+        let name = format!("{word}{nth}");
+        guests.push(join(stage, seen, "health", &name, true).await?);
+    }
+    Ok(guests)
+}
+
+/// Ten levels of each, all at once.
+async fn speak(guests: &mut [Guest]) {
+    let talking = guests.iter_mut().map(|guest| {
+        let levels = (0..10)
+            .map(|n| frame(&guest.talk.name, f64::from(n)))
+            .collect();
+        guest.say_all(levels)
+    });
+    futures_util::future::join_all(talking).await;
 }
 
 /// Thirty browsers; all of their levels come to the parent.
