@@ -6,6 +6,7 @@
 //! lay there; and in doubt crowd after crowd comes to an instance with one thread that
 //! serves (where it lets itself be told), which is asleep whenever that one is.
 
+use std::future::Future;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -99,16 +100,31 @@ pub async fn in_midst<T: Send + 'static>(
     Ok(Some(asleep))
 }
 
-/// `/healthz` once all of a crowd has been sent, as [`in_midst`] says.
+/// `/healthz` again and again while people talk, and until it has been answered a few times
+/// without sleep: what is said may keep a program busy for long. Each answer is noted.
 ///
 /// # Errors
 /// Where the program ends or floods.
-pub async fn after_them(stage: &Stage<'_>) -> Result<Option<u32>, Trouble> {
-    let health = stage.health().await?;
-    Ok(match health {
-        Health::Broken | Health::TooBusy => None,
-        _ => Some(slept(&health)),
-    })
+pub async fn while_they_talk(
+    stage: &Stage<'_>,
+    talk: impl Future<Output = ()>,
+    mut note: impl FnMut(Health),
+) -> Result<(), Trouble> {
+    const IN_A_ROW: u32 = 3;
+    let Ok(mut health) = stage.keep_asking_health() else {
+        note(Health::Broken);
+        return Ok(());
+    };
+    talk.await;
+    let mut in_a_row = 0;
+    while let Some(said) = health.next(stage).await? {
+        in_a_row = if slept(&said) == 0 { in_a_row + 1 } else { 0 };
+        if in_a_row >= IN_A_ROW {
+            health.enough();
+        }
+        note(said);
+    }
+    Ok(())
 }
 
 /// In crowd after crowd of `clients` `/healthz` is asked in their midst, and alone after
@@ -199,7 +215,7 @@ async fn sleeps_alone(stage: &Stage<'_>) -> Result<bool, Trouble> {
 }
 
 /// How often the program was seen asleep with that `/healthz` before it.
-fn slept(health: &Health) -> u32 {
+pub fn slept(health: &Health) -> u32 {
     /// It slept for longer than anybody looked.
     const LONG: u32 = 100;
     match health {

@@ -183,8 +183,13 @@ pub(super) async fn health(stage: &Stage<'_>, seen: &mut Observation) -> Result<
     let mut guests = rooms(stage, seen).await?;
     let mut late = JoinSet::new();
     for _ in 0..2 {
-        speak(&mut guests).await;
-        note_health(stage.health().await?, seen, &mut late);
+        asleep::while_they_talk(stage, speak(&mut guests), |said| {
+            // One that is answered late has not been answered in time.
+            if seen.health_is_fine() {
+                note_health(said, seen, &mut late);
+            }
+        })
+        .await?;
         if !seen.health_is_fine() {
             break;
         }
@@ -197,8 +202,10 @@ pub(super) async fn health(stage: &Stage<'_>, seen: &mut Observation) -> Result<
 pub(super) async fn crowds(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
     let mut guests = rooms(stage, seen).await?;
     asleep::crowds(stage, seen, ROOMS, async || {
-        speak(&mut guests).await;
-        asleep::after_them(stage).await
+        let mut asleep = 0;
+        let note = |said| asleep += asleep::slept(&said);
+        asleep::while_they_talk(stage, speak(&mut guests), note).await?;
+        Ok(Some(asleep))
     })
     .await?;
     leave(guests, seen);
