@@ -22,7 +22,7 @@ use crate::stage::{ANSWER_QUIET, Health, Setting, Stage, Trouble, Waited};
 /// been, and nobody came to look.
 fn is_doubtful(seen: &Observation) -> bool {
     /// While a machine is idle `/healthz` is asked more often than that.
-    const UNWATCHED: Duration = Duration::from_millis(15);
+    const UNWATCHED: Duration = Duration::from_millis(12);
     seen.health_is_fine()
         && seen.health.is_some()
         && seen.trouble.is_none()
@@ -142,9 +142,10 @@ pub async fn crowds(
 ) -> Result<(), Trouble> {
     const CROWDS: u32 = 10;
     /// Where nothing is seen in so many, nothing is there.
-    const ENOUGH: u32 = 3;
+    const ENOUGH: u32 = 5;
     const BY_CHANCE: u32 = 3;
-    const IN_ALL_BUT: u32 = 2;
+    /// On a busy machine some crowds pass while nobody could look.
+    const IN_ALL_BUT: u32 = 4;
     /// Whoever sleeps more often with nobody but `/healthz` there does so by itself.
     const ALONE: u32 = 1;
     /// One look may have met a request that was not there yet.
