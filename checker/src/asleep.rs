@@ -9,6 +9,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use mock_services::moment::Moment;
 use tokio::task::JoinSet;
 
 use crate::contract::Contract;
@@ -127,10 +128,10 @@ pub async fn while_they_talk(
     Ok(())
 }
 
-/// In crowd after crowd of `clients` `/healthz` is asked in their midst, and alone after
-/// each. A thread that a handler blocks sleeps in every crowd, and nowhere else; what a
-/// busy machine delivers late sleeps now and then; and a program that is slow to answer
-/// `/healthz` anyway is so when it is alone.
+/// `/healthz` is asked alone a few times, and then in the midst of crowd after crowd of
+/// `clients`. A thread that a handler blocks sleeps in most crowds; what a busy machine
+/// delivers late sleeps now and then; and a program that is slow to answer `/healthz`
+/// anyway is so when it is alone.
 ///
 /// # Errors
 /// Where the program ends or floods.
@@ -143,20 +144,22 @@ pub async fn crowds(
     const CROWDS: u32 = 10;
     /// Where nothing is seen in so many, nothing is there.
     const ENOUGH: u32 = 5;
-    const BY_CHANCE: u32 = 3;
+    const BY_CHANCE: u32 = 1;
     /// On a busy machine some crowds pass while nobody could look.
     const IN_ALL_BUT: u32 = 4;
-    /// Whoever sleeps more often with nobody but `/healthz` there does so by itself.
-    const ALONE: u32 = 1;
     /// One look may have met a request that was not there yet.
     const SLEEPS: u32 = 2;
-    /// What takes less in all is now seen and now not.
+    /// What takes less, beyond what it takes alone, is now seen and now not.
     const PLAIN: Duration = Duration::from_millis(20);
     seen.title = format!("{clients} clients at once, and one thread to serve them");
-    let (mut of, mut times, mut alone) = (0, 0, 0);
+    seen.health = Some(HealthSeen::Answered(200));
+    let Some(alone) = alone(stage).await? else {
+        return Ok(());
+    };
+    let begun = stage.journal.clock().now();
+    let (mut of, mut times) = (0, 0);
     let mut waits = Vec::new();
     while of < CROWDS && of - times < CROWDS - BY_CHANCE && (of < ENOUGH || seen.asleep > 0) {
-        let begun = stage.journal.clock().now();
         let Some(asleep) = crowd().await? else {
             seen.too_busy = true;
             return Ok(());
@@ -177,42 +180,47 @@ pub async fn crowds(
         of += 1;
         times += u32::from(asleep >= SLEEPS);
         seen.asleep = seen.asleep.saturating_add(asleep);
-        let asked = stage.health_journal.exchanges();
-        let asked = asked.iter().filter(|x| x.arrived >= begun);
-        waits.extend(asked.map(waited).max());
-        alone += u32::from(sleeps_alone(stage).await?);
-        if alone > ALONE {
-            // That is how it answers, and not what clients do to it.
-            seen.health = Some(HealthSeen::Answered(200));
-            return Ok(());
-        }
+        waits.push(longest(stage, waits.last().map_or(begun, |(_, end)| *end)));
+        stage.idle().await;
     }
-    waits.sort_unstable();
-    let wait = waits.get(waits.len() / 2).copied().unwrap_or_default();
+    let wait = median(waits.into_iter().map(|(wait, _)| wait).collect());
     let dozed = Dozed { times, of, wait };
-    seen.health = Some(
-        if of == CROWDS && of - times <= IN_ALL_BUT && wait >= PLAIN {
-            HealthSeen::Dozed(dozed)
-        } else if times > BY_CHANCE && alone == 0 {
-            HealthSeen::DozedAtTimes(dozed)
-        } else {
-            HealthSeen::Answered(200)
-        },
-    );
+    if of == CROWDS && of - times <= IN_ALL_BUT && wait >= alone + PLAIN {
+        seen.health = Some(HealthSeen::Dozed(dozed));
+    } else if times > BY_CHANCE {
+        seen.health = Some(HealthSeen::DozedAtTimes(dozed));
+    }
     Ok(())
 }
 
-/// Whether the program sleeps with a `/healthz` before it when nobody else is there. What a
-/// crowd has left to do may keep it for a while.
-async fn sleeps_alone(stage: &Stage<'_>) -> Result<bool, Trouble> {
-    const TRIES: u32 = 30;
-    for _ in 0..TRIES {
-        stage.idle().await;
-        if slept(&stage.health().await?) == 0 {
-            return Ok(false);
+/// The longest that a `/healthz` since then has waited, and when it is now.
+fn longest(stage: &Stage<'_>, since: Moment) -> (Duration, Moment) {
+    let asked = stage.health_journal.exchanges();
+    let asked = asked.iter().filter(|x| x.arrived >= since).map(waited);
+    (asked.max().unwrap_or_default(), stage.journal.clock().now())
+}
+
+/// How long a lone `/healthz` takes, in the median. `None` where the program sleeps over
+/// it: that is how it answers, and not what clients do to it.
+async fn alone(stage: &Stage<'_>) -> Result<Option<Duration>, Trouble> {
+    const TIMES: u32 = 8;
+    const BY_CHANCE: u32 = 1;
+    let mut slept_over = 0;
+    let mut waits = Vec::new();
+    for _ in 0..TIMES {
+        let begun = stage.journal.clock().now();
+        slept_over += u32::from(slept(&stage.health().await?) > 0);
+        waits.push(longest(stage, begun).0);
+        if slept_over > BY_CHANCE {
+            return Ok(None);
         }
     }
-    Ok(true)
+    Ok(Some(median(waits)))
+}
+
+fn median(mut of: Vec<Duration>) -> Duration {
+    of.sort_unstable();
+    of.get(of.len() / 2).copied().unwrap_or_default()
 }
 
 /// How often the program was seen asleep with that `/healthz` before it.
