@@ -144,6 +144,9 @@ pub async fn crowds(
     const CROWDS: u32 = 10;
     /// Where nothing is seen in so many, nothing is there.
     const ENOUGH: u32 = 5;
+    /// Or in fewer, where each takes so long that `/healthz` has been asked very often.
+    const FEWER: u32 = 3;
+    const LONG: Duration = Duration::from_secs(1);
     const BY_CHANCE: u32 = 1;
     /// On a busy machine some crowds pass while nobody could look.
     const IN_ALL_BUT: u32 = 4;
@@ -159,7 +162,12 @@ pub async fn crowds(
     let begun = stage.journal.clock().now();
     let (mut of, mut times) = (0, 0);
     let mut waits = Vec::new();
-    while of < CROWDS && of - times < CROWDS - BY_CHANCE && (of < ENOUGH || seen.asleep > 0) {
+    while of < CROWDS && of - times < CROWDS - BY_CHANCE {
+        let took = stage.journal.clock().now().since(begun);
+        let enough = if took > LONG { FEWER } else { ENOUGH };
+        if of >= enough && seen.asleep == 0 {
+            break;
+        }
         let Some(asleep) = crowd().await? else {
             seen.too_busy = true;
             return Ok(());
