@@ -22,14 +22,18 @@ use crate::stage::{ANSWER_QUIET, Health, Setting, Stage, Trouble, Waited};
 /// program was seen asleep; or `/healthz` was not answered for so long that it may have
 /// been, and nobody came to look.
 fn is_doubtful(seen: &Observation) -> bool {
-    /// While a machine is idle `/healthz` is asked more often than that.
+    /// While a machine is idle `/healthz` is answered more often than that.
     const UNWATCHED: Duration = Duration::from_millis(12);
+    /// And many clients keep a program at work for longer.
+    const OF_EACH: Duration = Duration::from_micros(1500);
+    let clients = seen.rendezvous.first().map_or(0, |met| met.wanted);
+    let unwatched = UNWATCHED.max(OF_EACH * u32::try_from(clients).unwrap_or(u32::MAX));
     seen.health_is_fine()
         && seen.health.is_some()
         && seen.trouble.is_none()
         && !seen.was_too_busy()
         && !seen.gave_up()
-        && (seen.asleep > 0 || seen.unwatched > UNWATCHED)
+        && (seen.asleep > 0 || seen.unwatched > unwatched)
 }
 
 /// Makes sure, where that is needed, with crowds of a probe of its own.

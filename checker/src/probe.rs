@@ -449,12 +449,17 @@ async fn while_they_are_answered<T>(
     let mut was_silent = matches!(seen.health, Some(HealthSeen::Silent(_)));
     let answered = stage.patiently(answered, ANSWER_QUIET);
     tokio::pin!(answered);
+    /// So that nobody is unwatched for long; and where it takes longer, in proportion.
+    const LONGEST_PAUSE: Duration = Duration::from_millis(4);
+    let began = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
         tokio::select! {
             biased;
             answers = &mut answered => return answers,
-            () = tokio::time::sleep(pause), if !was_silent => pause = (pause * 2).min(QUIET),
+            () = tokio::time::sleep(pause), if !was_silent => {
+                pause = (pause * 2).min(LONGEST_PAUSE.max(began.elapsed() / 10));
+            }
         }
         let health = stage.health();
         tokio::pin!(health);
