@@ -199,7 +199,8 @@ pub async fn crowds(
     let dozed = Dozed { times, of, wait };
     if of == CROWDS && of - times <= IN_ALL_BUT && wait >= alone + PLAIN {
         seen.health = Some(HealthSeen::Dozed(dozed));
-    } else if times > BY_CHANCE {
+    } else if times > BY_CHANCE && wait > 2 * alone {
+        // Else it takes no longer than it does alone.
         seen.health = Some(HealthSeen::DozedAtTimes(dozed));
     }
     Ok(())
