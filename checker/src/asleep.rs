@@ -132,6 +132,25 @@ pub async fn while_they_talk(
     Ok(())
 }
 
+/// The same, and how often the program was seen asleep; `None` where it broke off.
+///
+/// # Errors
+/// Where the program ends or floods.
+pub async fn in_talk(
+    stage: &Stage<'_>,
+    talk: impl Future<Output = ()>,
+) -> Result<Option<u32>, Trouble> {
+    let mut asleep = Some(0);
+    let note = |said| {
+        asleep = match said {
+            Health::Broken | Health::TooBusy => None,
+            said => asleep.map(|times: u32| times + slept(&said)),
+        };
+    };
+    while_they_talk(stage, talk, note).await?;
+    Ok(asleep)
+}
+
 /// `/healthz` is asked alone a few times, and then in the midst of crowd after crowd of
 /// `clients`. A thread that a handler blocks sleeps in most crowds; what a busy machine
 /// delivers late sleeps now and then; and a program that is slow to answer `/healthz`
@@ -237,7 +256,7 @@ fn median(mut of: Vec<Duration>) -> Duration {
 }
 
 /// How often the program was seen asleep with that `/healthz` before it.
-pub fn slept(health: &Health) -> u32 {
+fn slept(health: &Health) -> u32 {
     /// It slept for longer than anybody looked.
     const LONG: u32 = 100;
     match health {

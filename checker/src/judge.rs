@@ -9,7 +9,7 @@ use crate::contract::{Contract, service_first, service_of};
 use crate::diagnosis::Diagnosis;
 use crate::observation::{HealthSeen, Observation, Question, Silence, route_of};
 use crate::program::Panic;
-use crate::report::{Finding, Gap, Outcome, Timeline, counted, words};
+use crate::report::{Finding, Gap, Outcome, TOO_BUSY, Timeline, counted, words};
 use crate::stage::{Trouble, Waited};
 
 /// A check: its id, what it asks, and what the contract says about it.
@@ -84,10 +84,7 @@ impl Check {
     pub fn inconclusive(self) -> Finding {
         Finding {
             next_step: "Close what keeps this machine busy, then run it again.".to_owned(),
-            ..self.finding(
-                Outcome::Inconclusive,
-                "This machine was too busy to judge. Nothing is held against you.",
-            )
+            ..self.finding(Outcome::Inconclusive, TOO_BUSY)
         }
     }
 
@@ -779,7 +776,7 @@ pub fn health(
     sure: Option<&Observation>,
     kept: &str,
 ) -> Finding {
-    if let Some(fault) = fault.or_else(|| asleep(sure)) {
+    if let Some(fault) = fault {
         return check.broken(fault);
     }
     if let Some(HealthSeen::DozedAtTimes(dozed)) = sure.and_then(|sure| sure.health) {

@@ -351,7 +351,7 @@ fn unwatched(calls: &[Exchange], healths: &[Exchange]) -> Duration {
 }
 
 /// For how long its threads, taken together, had to wait for a processor.
-fn lacked(before: Option<Activity>, after: Option<Activity>) -> Duration {
+pub fn lacked(before: Option<Activity>, after: Option<Activity>) -> Duration {
     match (before, after) {
         (Some(before), Some(after)) => after.waited.saturating_sub(before.waited),
         _ => Duration::ZERO,

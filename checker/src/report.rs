@@ -13,6 +13,9 @@ use crate::diagnosis::Diagnosis;
 /// The version of the JSON that a [`Report`] becomes.
 pub const SCHEMA: u32 = 1;
 
+/// What is said where a machine was too busy to judge.
+pub const TOO_BUSY: &str = "This machine was too busy to judge. Nothing is held against you.";
+
 /// The result of one verify. Every rendering (terminal, JSON, …) reads this.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Report {
@@ -165,7 +168,7 @@ impl Report {
         match self.leading().and_then(|finding| finding.diagnosis) {
             Some(diagnosis) => format!("{diagnosis}: {}", diagnosis.headline()),
             None if self.verdict() == Verdict::Inconclusive => {
-                let unsure = |finding: &Finding| !finding.observed.contains("too busy");
+                let unsure = |finding: &Finding| finding.observed != TOO_BUSY;
                 let why = match self.told() {
                     Some(finding) if unsure(finding) => "what was seen proves nothing either way",
                     _ => "this machine was too busy to judge",

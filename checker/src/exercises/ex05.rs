@@ -164,7 +164,8 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     let sure = sure.as_ref();
     let fault = judge::trouble(&busy, "while people talked")
         .or_else(|| judgement::unopened(&busy))
-        .or_else(|| judgement::health(&busy, "While people talked"));
+        .or_else(|| judgement::health(&busy, "While people talked"))
+        .or_else(|| judge::asleep(sure));
     let health = judge::health(
         health(),
         fault,

@@ -173,7 +173,8 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     let sure = sure.as_ref();
     let fault = judge::trouble(&busy, "while levels came")
         .or_else(|| ex05::unopened(&busy))
-        .or_else(|| ex05::health_fault(&busy, "While levels came"));
+        .or_else(|| ex05::health_fault(&busy, "While levels came"))
+        .or_else(|| judge::asleep(sure));
     let health = judge::health(
         health(),
         fault,

@@ -239,7 +239,7 @@ fn a_program_that_sleeps_in_every_crowd_blocks_a_thread() {
     let mut seen = crowd(vec![asked(5), asked(6)]);
     seen.health = Some(HealthSeen::Answered(200));
     let judged = |seen: &Observation, sure: Option<&Observation>| {
-        health(check(), None, seen, sure, "it did")
+        health(check(), asleep(sure), seen, sure, "it did")
     };
     assert_eq!(judged(&seen, None).outcome, Outcome::Kept);
 

@@ -485,10 +485,7 @@ pub(super) async fn health(stage: &Stage<'_>, seen: &mut Observation) -> Result<
 pub(super) async fn crowds(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
     let mut guests = talkers(stage, seen).await?;
     asleep::crowds(stage, seen, TALKERS, async || {
-        let mut asleep = 0;
-        let note = |said| asleep += asleep::slept(&said);
-        asleep::while_they_talk(stage, talk(&mut guests), note).await?;
-        Ok(Some(asleep))
+        asleep::in_talk(stage, talk(&mut guests)).await
     })
     .await?;
     leave(guests, seen);

@@ -12,7 +12,7 @@ use crate::client::Frame;
 use crate::exercises::ex06::judgement::{self, AWAY};
 use crate::exercises::guests::{self, Guest, hear, leave};
 use crate::observation::{Observation, Rendezvous, Talk};
-use crate::probe::{NO_LIMIT_AFTER, note_health};
+use crate::probe::{NO_LIMIT_AFTER, lacked, note_health};
 use crate::stage::{ANSWER_QUIET, QUIET, Stage, Trouble, Waited};
 
 const TARGET: &str = "/websocket";
@@ -202,10 +202,7 @@ pub(super) async fn health(stage: &Stage<'_>, seen: &mut Observation) -> Result<
 pub(super) async fn crowds(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
     let mut guests = rooms(stage, seen).await?;
     asleep::crowds(stage, seen, ROOMS, async || {
-        let mut asleep = 0;
-        let note = |said| asleep += asleep::slept(&said);
-        asleep::while_they_talk(stage, speak(&mut guests), note).await?;
-        Ok(Some(asleep))
+        asleep::in_talk(stage, speak(&mut guests)).await
     })
     .await?;
     leave(guests, seen);
@@ -377,10 +374,7 @@ pub(super) async fn returns(stage: &Stage<'_>, seen: &mut Observation) -> Result
     let _ = tokio::time::timeout(window.saturating_sub(down.elapsed()), tried).await;
     seen.attempts = parent.attempts().split_off(before);
     // What a machine that has much to do has added to the waits between them, at most.
-    let lacked = match (activity, stage.program.activity()) {
-        (Some(before), Some(after)) => after.waited.saturating_sub(before.waited),
-        _ => Duration::ZERO,
-    };
+    let lacked = lacked(activity, stage.program.activity());
     seen.again_after = stage.setting.parent.unwrap_or_default();
     seen.late = lacked + parent.late();
     seen.too_busy |= judgement::storm(seen).is_none() && judgement::may_be_a_storm(seen);
