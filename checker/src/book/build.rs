@@ -1,8 +1,10 @@
 //! From the checkout's `book/` to pages, by `checker-book`: a program of its own,
 //! so that mdBook is built by those who read, and not before the first verdict.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Once;
 
 use anyhow::Context as _;
 use tempfile::TempDir;
@@ -34,7 +36,19 @@ impl Builder {
         );
         let target = Target::new("checker-book", "checker-book");
         let progress = Progress::on_stderr();
-        let said = |crates, since| progress.building("the book's server", crates, since);
+        let once = Once::new();
+        let said = |crates, since| {
+            progress.building("the book's server", crates, since);
+            if crates > 0 && !progress.is_shown() {
+                // Who reads this in a file or through a pipe sees no line that moves.
+                once.call_once(|| {
+                    let _ = writeln!(
+                        std::io::stderr(),
+                        "Building the book's server. The first time that takes a while."
+                    );
+                });
+            }
+        };
         let built = compile::build(root, &target, &said).await;
         progress.clear();
         let program = match built?.0 {
