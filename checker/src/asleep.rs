@@ -10,7 +10,6 @@ use std::future::Future;
 use std::time::Duration;
 
 use mock_services::moment::Moment;
-use tokio::task::JoinSet;
 
 use crate::contract::Contract;
 use crate::observation::{Dozed, HealthSeen, Observation, Rendezvous};
@@ -66,9 +65,9 @@ pub async fn make_sure(
     clients: usize,
 ) -> anyhow::Result<Option<Observation>> {
     make_sure_by(run, met, of, async |stage, seen| {
-        let ask = |some| crowd(contract, stage, some);
+        let target = contract.target(&stage.run.keys);
         crowds(stage, seen, clients, async || {
-            in_midst(stage, clients, ask).await
+            in_midst(stage, clients, &target).await
         })
         .await
     })
@@ -80,16 +79,16 @@ pub async fn make_sure(
 ///
 /// # Errors
 /// Where the program ends or floods.
-pub async fn in_midst<T: Send + 'static>(
+pub async fn in_midst(
     stage: &Stage<'_>,
     clients: usize,
-    ask: impl Fn(usize) -> JoinSet<T>,
+    target: &str,
 ) -> Result<Option<u32>, Trouble> {
-    let mut asking = ask(clients / 2);
+    let mut asking = crowd(stage, target, clients / 2);
     let Ok(mut health) = stage.keep_asking_health() else {
         return Ok(None); // it could be reached a moment ago
     };
-    let mut more = ask(clients - clients / 2);
+    let mut more = crowd(stage, target, clients - clients / 2);
     let answered = async {
         while asking.join_next().await.is_some() {}
         while more.join_next().await.is_some() {}

@@ -259,16 +259,9 @@ pub async fn together(
     stage: &Stage<'_>,
     seen: &mut Observation,
 ) -> Result<(), Trouble> {
-    seen.title =
-        format!("{clients} clients at once, every answer withheld until all have been asked for");
     let hold = Hold::default();
     let held = hold.clone();
     stage.play(move |_| Treatment::held(&held));
-    // In one go, with `/healthz` in their midst: however late this machine lets
-    // anybody run, some clients have been there before it.
-    let mut asking = crowd(contract, stage, clients / 2);
-    let in_their_midst = stage.keep_asking_health();
-    crowd_into(&mut asking, contract, stage, clients - clients / 2);
     let in_flight = |exchanges: &[Exchange]| {
         contract
             .asks
@@ -277,12 +270,37 @@ pub async fn together(
             .max()
             .unwrap_or_default()
     };
+    let target = contract.target(&stage.run.keys);
+    all_held(stage, seen, clients, &target, in_flight, || hold.release()).await
+}
+
+/// Many clients of `target` at once, and `/healthz` meanwhile. Whoever withholds the
+/// answers says how many calls are in flight, and releases them once all are.
+///
+/// # Errors
+/// Where the program ends or floods.
+pub async fn all_held(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    clients: usize,
+    target: &str,
+    in_flight: impl Fn(&[Exchange]) -> usize,
+    release: impl FnOnce(),
+) -> Result<(), Trouble> {
+    seen.title =
+        format!("{clients} clients at once, every answer withheld until all have been asked for");
+    let since = stage.journal.clock().now();
+    // In one go, with `/healthz` in their midst: however late this machine lets
+    // anybody run, some clients have been there before it.
+    let mut asking = crowd(stage, target, clients / 2);
+    let in_their_midst = stage.keep_asking_health();
+    crowd_into(&mut asking, stage, target, clients - clients / 2);
     let met = stage
         .journal
         .until(|exchanges| (in_flight(exchanges) >= clients).then_some(()));
 
     let mut late = JoinSet::new();
-    let waited = while_they_come(stage, seen, in_their_midst, &mut late, met).await?;
+    let waited = while_they_come(stage, seen, in_their_midst, &mut late, since, met).await?;
     let reached = in_flight(&stage.journal.exchanges());
     if seen.health_is_fine() {
         note_health(stage.health().await?, seen, &mut late);
@@ -296,7 +314,7 @@ pub async fn together(
         waited,
         released,
     });
-    hold.release();
+    release();
 
     let answered = async {
         let mut answers = Vec::new();
@@ -309,7 +327,7 @@ pub async fn together(
     match while_they_are_answered(stage, seen, answered).await? {
         Waited::Done(answers) => {
             seen.answers = answers;
-            seen.unwatched = longest_unwatched(stage);
+            seen.unwatched = longest_unwatched(stage, since);
         }
         Waited::GaveUp(after) => {
             seen.silence = Some(Silence {
@@ -322,17 +340,25 @@ pub async fn together(
     Ok(())
 }
 
-/// The longest time in which no `/healthz` was answered, from the first client's request to
-/// the last one's answer. Only where that is short can nobody have been kept waiting. Zero
-/// where the system does not say what a program does: nobody could look any closer.
-pub fn longest_unwatched(stage: &Stage<'_>) -> Duration {
+/// The longest time in which no `/healthz` was answered, from the first request of a client
+/// since then to the last one's answer. Only where that is short can nobody have been kept
+/// waiting. Zero where the system does not say what a program does: nobody could look any
+/// closer.
+fn longest_unwatched(stage: &Stage<'_>, since: Moment) -> Duration {
     if stage.program.activity().is_none() {
         return Duration::ZERO;
     }
     unwatched(
-        &stage.journal.exchanges(),
+        &calls_since(stage, since),
         &stage.health_journal.exchanges(),
     )
+}
+
+/// What came since then. Before a crowd comes, others may have been asked.
+fn calls_since(stage: &Stage<'_>, since: Moment) -> Vec<Exchange> {
+    let mut calls = stage.journal.exchanges();
+    calls.retain(|x| x.arrived >= since);
+    calls
 }
 
 fn unwatched(calls: &[Exchange], healths: &[Exchange]) -> Duration {
@@ -367,6 +393,7 @@ pub async fn while_they_come(
     seen: &mut Observation,
     health: std::io::Result<Watch>,
     late: &mut JoinSet<()>,
+    since: Moment,
     met: impl Future<Output = ()>,
 ) -> Result<Waited<()>, Trouble> {
     let waiting = async {
@@ -406,7 +433,7 @@ pub async fn while_they_come(
     // Who did not come at all was not kept from it by something that has passed.
     seen.too_busy |= waited == Waited::Done(())
         && may_have_been_blocked(
-            &stage.journal.exchanges(),
+            &calls_since(stage, since),
             &stage.health_journal.exchanges(),
         );
     Ok(waited)
@@ -612,7 +639,7 @@ pub async fn hangs(
     });
     let before = stage.program.activity();
     let since = stage.journal.clock().now();
-    let mut asking = crowd(contract, stage, WAYS_TO_HANG);
+    let mut asking = crowd(stage, &contract.target(&stage.run.keys), WAYS_TO_HANG);
     while !asking.is_empty() {
         let next = stage.patiently(asking.join_next(), NO_LIMIT_AFTER).await?;
         match next {
@@ -748,17 +775,17 @@ pub async fn ask(
 }
 
 /// Clients that ask at once, each on a connection of its own.
-pub fn crowd(contract: &Contract, stage: &Stage<'_>, clients: usize) -> JoinSet<Answer> {
+pub fn crowd(stage: &Stage<'_>, target: &str, clients: usize) -> JoinSet<Answer> {
     let mut asking = JoinSet::new();
-    crowd_into(&mut asking, contract, stage, clients);
+    crowd_into(&mut asking, stage, target, clients);
     asking
 }
 
 /// More of them. Their requests have been sent when this returns.
-fn crowd_into(asking: &mut JoinSet<Answer>, contract: &Contract, stage: &Stage<'_>, more: usize) {
+fn crowd_into(asking: &mut JoinSet<Answer>, stage: &Stage<'_>, target: &str, more: usize) {
     for _ in 0..more {
         let client = stage.client.clone();
-        let sent = client.send(&contract.target(&stage.run.keys));
+        let sent = client.send(target);
         asking.spawn(async move { client.answer(sent).await });
     }
 }

@@ -195,7 +195,7 @@ async fn rendezvous(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Tro
                 &holds.1
             })
         });
-        let mut asking = probe::crowd(&CONTRACT, stage, 1);
+        let mut asking = probe::crowd(stage, CONTRACT.route, 1);
         let (met, came_at_once) = both_in_flight(stage, "both calls").await?;
         let together = met.waited == Waited::Done(());
         at_once += usize::from(came_at_once);
@@ -332,7 +332,7 @@ async fn failing_so(
             Treatment::held(&holds.1)
         }
     });
-    let mut asking = probe::crowd(&CONTRACT, stage, 1);
+    let mut asking = probe::crowd(stage, CONTRACT.route, 1);
     let (met, _) = both_in_flight(stage, "both calls").await?;
     let together = met.waited == Waited::Done(());
     if !together {

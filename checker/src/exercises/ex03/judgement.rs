@@ -100,10 +100,14 @@ fn text(body: &[u8]) -> String {
 
 /// `404 and no body`
 fn answered(whole: &Whole) -> String {
-    if whole.body.is_empty() {
-        format!("{} and no body", whole.status)
+    status_and_body(whole.status, &whole.body)
+}
+
+fn status_and_body(status: u16, body: &[u8]) -> String {
+    if body.is_empty() {
+        format!("{status} and no body")
     } else {
-        format!("{} and `{}`", whole.status, text(&whole.body))
+        format!("{status} and `{}`", text(body))
     }
 }
 
@@ -643,24 +647,23 @@ pub(super) fn crowd(seen: &Observation) -> (Option<Fault>, Option<Fault>) {
             .proved_by(calls()),
         ),
         _ => seen
-            .carried
+            .answers
             .iter()
-            .filter(|call| call.about == "together")
-            .find_map(|call| match got(call)? {
-                Err(fault) => Some(fault),
-                Ok(whole) if whole.status != 200 || whole.body != b"together" => Some(
+            .find_map(|(_, answer)| match &answer.reply {
+                Err(_) => Some(judge::broke_off(answer)),
+                Ok(reply) if reply.status == 200 && reply.body == "together" => None,
+                Ok(reply) => Some(
                     Fault::new(
                         Diagnosis::WrongStatus,
                         format!(
                             "One of {} clients at once got {}, though the service was well.",
                             met.wanted,
-                            answered(whole)
+                            status_and_body(reply.status, reply.body.as_bytes())
                         ),
                         "Give the service's answer back, however many ask.",
                     )
-                    .proved_by([whole.exchange]),
+                    .proved_by([answer.exchange]),
                 ),
-                Ok(_) => None,
             })
             .or_else(|| silence(seen)),
     };

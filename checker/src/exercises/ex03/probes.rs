@@ -15,7 +15,7 @@ use super::Released;
 use crate::asleep;
 use crate::client::{Sending, Sent, Unanswered, Whole, YOU};
 use crate::observation::{Carried, Observation, Question, Rendezvous, Silence};
-use crate::probe::{NO_LIMIT_AFTER, longest_unwatched, note_health, while_they_come};
+use crate::probe::{NO_LIMIT_AFTER, all_held};
 use crate::stage::{ANSWER_QUIET, QUIET, Stage, Trouble, Waited};
 
 /// The names that services go by, drawn from the run's seed.
@@ -440,8 +440,6 @@ pub(super) async fn crowd(
     stage: &Stage<'_>,
     seen: &mut Observation,
 ) -> Result<(), Trouble> {
-    seen.title =
-        format!("{clients} clients at once, every answer withheld until all have been asked for");
     let name = names(stage.run.seed).one;
     let service = open(stage, &name).await?;
     register(stage, seen, &name, &service.url()).await?;
@@ -451,70 +449,16 @@ pub(super) async fn crowd(
     let held = Released::default();
     let hold = held.0.clone();
     service.play(move |_| Reply::held("together", &hold));
-    let health = stage.keep_asking_health();
-    let mut asking = ask(stage, &name, clients);
-    let ours = |all: &[Exchange]| {
-        let of = |x: &&Exchange| x.service == YOU && x.request.ends_with("/together");
-        all.iter().filter(of).count()
-    };
-    let sent = stage
-        .journal
-        .until(move |all| (ours(all) >= clients).then_some(()));
-    stage.patiently(sent, ANSWER_QUIET).await?;
-    let met = stage
-        .journal
-        .until(|_| (service.received().len() >= clients).then_some(()));
-    let mut late = JoinSet::new();
-    let waited = while_they_come(stage, seen, health, &mut late, met).await?;
-    if seen.health_is_fine() {
-        note_health(stage.health().await?, seen, &mut late);
-    }
-    seen.rendezvous.push(Rendezvous {
-        sat_idle: None,
-        about: "clients",
-        wanted: clients,
-        reached: service.received().len(),
-        waited,
-        released: stage.journal.clock().now(),
-    });
-    drop(held);
-    let answers = async {
-        let mut answers = Vec::new();
-        while let Some(Ok(answer)) = asking.join_next().await {
-            answers.push(answer);
-        }
-        while late.join_next().await.is_some() {}
-        answers
-    };
-    match stage.patiently(answers, ANSWER_QUIET).await? {
-        Waited::Done(answers) => {
-            seen.carried.extend(answers.into_iter().map(|got| Carried {
-                about: "together",
-                got: Some(got),
-                ..Carried::default()
-            }));
-            seen.unwatched = longest_unwatched(stage);
-        }
-        Waited::GaveUp(after) => {
-            seen.silence = Some(Silence {
-                question: Question::Plain,
-                after,
-            });
-        }
-        Waited::TooBusy => seen.too_busy = true,
-    }
-    Ok(())
+    let in_flight = |_: &[Exchange]| service.received().len();
+    all_held(stage, seen, clients, &together(&name), in_flight, || {
+        drop(held);
+    })
+    .await
 }
 
-/// Clients of one service at once.
-fn ask(stage: &Stage<'_>, name: &str, clients: usize) -> JoinSet<Result<Whole, Unanswered>> {
-    let mut asking = JoinSet::new();
-    for _ in 0..clients {
-        let client = stage.client.clone();
-        let sent = Sent::new("GET", format!("/proxy/{name}/together"));
-        asking.spawn(async move { client.ask(sent).await });
-    }
-    asking
+/// What each of many clients asks for.
+fn together(name: &str) -> String {
+    format!("/proxy/{name}/together")
 }
 
 /// Crowd after crowd of them, to make sure that no thread is blocked for moments.
@@ -531,9 +475,9 @@ pub(super) async fn crowds(
     if seen.too_busy {
         return Ok(());
     }
-    let ask = |some| ask(stage, &name, some);
+    let target = together(&name);
     asleep::crowds(stage, seen, clients, async || {
-        asleep::in_midst(stage, clients, ask).await
+        asleep::in_midst(stage, clients, &target).await
     })
     .await
 }
