@@ -249,7 +249,8 @@ async fn alone(stage: &Stage<'_>) -> Result<Option<Duration>, Trouble> {
     Ok(Some(median(waits)))
 }
 
-fn median(mut of: Vec<Duration>) -> Duration {
+/// The one in the middle; zero where there is none.
+pub fn median(mut of: Vec<Duration>) -> Duration {
     of.sort_unstable();
     of.get(of.len() / 2).copied().unwrap_or_default()
 }

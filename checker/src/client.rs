@@ -220,11 +220,7 @@ impl Client {
         let connection = self.next_connection();
         let entry = self.journal.arrived(YOU, connection, format!("GET {path}"));
         let began = Instant::now();
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
-            self.address
-        );
-        let stream = speak(self.address, request.as_bytes());
+        let stream = speak(self.address, self.request(path).as_bytes());
         Asked {
             path: path.to_owned(),
             entry,
@@ -264,21 +260,49 @@ impl Client {
         self.connections.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// The connection, once there is one. Where the program's queue of connections is
+    /// full (that of Python's servers holds five), the system would knock again after a
+    /// second only, and who counts clients would take that for the program's doing.
+    async fn connected(
+        &self,
+        path: &str,
+        first: std::io::Result<Spoken<std::net::TcpStream>>,
+    ) -> std::io::Result<Spoken<TcpStream>> {
+        const AGAIN: Duration = Duration::from_millis(15);
+        let mut stream = first?;
+        loop {
+            let Spoken { spoken, .. } = stream;
+            let on = TcpStream::from_std(stream.stream)?;
+            if spoken {
+                return Ok(Spoken::new(on, true));
+            }
+            if let Ok(connected) = tokio::time::timeout(AGAIN, on.writable()).await {
+                connected?;
+                return match on.take_error()? {
+                    None => Ok(Spoken::new(on, false)),
+                    Some(error) => Err(error),
+                };
+            }
+            drop(on);
+            stream = speak(self.address, self.request(path).as_bytes())?;
+        }
+    }
+
+    fn request(&self, path: &str) -> String {
+        format!(
+            "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
+            self.address
+        )
+    }
+
     async fn exchange(
         &self,
         path: &str,
         stream: std::io::Result<Spoken<std::net::TcpStream>>,
         entry: &mut Entry,
     ) -> Result<Reply, NoReply> {
-        let Spoken { stream, spoken, .. } = stream.map_err(|_| NoReply::Refused)?;
-        let stream = TcpStream::from_std(stream).map_err(|_| NoReply::Refused)?;
-        if !spoken {
-            let connected = stream.writable().await;
-            if connected.is_err() || !matches!(stream.take_error(), Ok(None)) {
-                return Err(NoReply::Refused);
-            }
-        }
-        let stream = Spoken::new(stream, spoken);
+        let stream = self.connected(path, stream).await;
+        let stream = stream.map_err(|_| NoReply::Refused)?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|_| NoReply::Closed)?;

@@ -107,12 +107,12 @@ pub enum Diagnosis {
     NotCancelled,
     /// It waited without limit for a service that hangs.
     NoTimeout,
+    /// The body was not the one in the contract.
+    WrongBody,
     /// An upstream fault was answered as a success.
     FaultHidden,
     /// The status was not the one in the contract.
     WrongStatus,
-    /// The body was not the one in the contract.
-    WrongBody,
     /// It left processes of its own behind.
     ChildrenLeft,
     /// Every call opened a connection of its own (advice, no failure).
@@ -170,9 +170,9 @@ impl Diagnosis {
         Self::SlowFailure,
         Self::NotCancelled,
         Self::NoTimeout,
+        Self::WrongBody,
         Self::FaultHidden,
         Self::WrongStatus,
-        Self::WrongBody,
         Self::ChildrenLeft,
         Self::ConnectionPerCall,
     ];

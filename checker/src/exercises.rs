@@ -110,7 +110,12 @@ impl Graded {
     }
 
     /// Mistakes that look alike from outside, told apart by the source.
-    pub fn refine(self, diagnosis: Diagnosis, hints: &crate::source::Hints) -> Diagnosis {
+    pub fn refine(
+        self,
+        check: &str,
+        diagnosis: Diagnosis,
+        hints: &crate::source::Hints,
+    ) -> Diagnosis {
         match (self, diagnosis) {
             (_, Diagnosis::BlockedRuntime | Diagnosis::SerialisedClients)
                 if hints.awaits_between_accepts.is_some() =>
@@ -118,6 +123,12 @@ impl Graded {
                 Diagnosis::NotSpawned
             }
             (_, Diagnosis::NotAsked) if hints.never_awaited.is_some() => Diagnosis::NeverAwaited,
+            // Who accepts a connection and serves it nowhere closes it.
+            (_, Diagnosis::WrongStatus)
+                if check.ends_with("/ready") && hints.never_awaited.is_some() =>
+            {
+                Diagnosis::NeverAwaited
+            }
             (Self::Ex02, Diagnosis::Sequential) if hints.created_then_awaited.is_some() => {
                 Diagnosis::CreatedNotStarted
             }

@@ -8,6 +8,7 @@ use crate::client::{Answer, NoReply, YOU};
 use crate::contract::{Contract, service_first, service_of};
 use crate::diagnosis::Diagnosis;
 use crate::observation::{HealthSeen, Observation, Question, Silence, route_of};
+use crate::probe::{PLAIN_LIMIT, Tries};
 use crate::program::Panic;
 use crate::report::{Finding, Gap, Outcome, TOO_BUSY, Timeline, counted, words};
 use crate::stage::{Trouble, Waited};
@@ -237,9 +238,20 @@ fn after_panic(panic: &Panic) -> String {
             panic.place
         );
     }
+    // Rust's words for `todo!()` and `unimplemented!()`.
+    if ["not yet implemented", "not implemented"]
+        .iter()
+        .any(|words| panic.message.starts_with(words))
+    {
+        return format!(
+            "Go to {}. A mark stands there for code that is still to be written. Write it, and run \
+             this again.",
+            panic.place
+        );
+    }
     format!(
-        "Go to {}. Where an error can happen (a service that is down, a body that is no JSON), \
-         answer with a status instead of `unwrap` or `expect`.",
+        "Go to {}. What can go wrong while a request is answered (a service that is down, a body \
+         that is no JSON) is answered with a status, and not met with `unwrap` or `expect`.",
         panic.place
     )
 }
@@ -324,11 +336,18 @@ fn one_plain(
         return Some(
             Fault::new(
                 Diagnosis::WrongStatus,
-                format!(
-                    "`{}` was answered with {}, though every service was well.",
-                    ours.request, reply.status
-                ),
-                "Answer with 200 where the services have answered.",
+                match excerpt(&reply.body) {
+                    body if body.is_empty() => format!(
+                        "`{}` was answered with {}, though every service was well.",
+                        ours.request, reply.status
+                    ),
+                    body => format!(
+                        "`{}` was answered with {} and `{body}`, though every service was well.",
+                        ours.request, reply.status
+                    ),
+                },
+                "Answer with 200 where the services have answered. If they have, what does your \
+                 program take for an error?",
             )
             .proved_by([answer.exchange]),
         );
@@ -476,11 +495,12 @@ fn not_asked(
         )
     } else {
         format!(
-            "`GET {}` was answered with `{}`, but {} was not asked `GET {route}` for it \
-             ({before} earlier).",
+            "`GET {}` was answered with `{}`, but {} was not asked `GET {route}` for it; \
+             it had been asked {} before.",
             contract.route,
             excerpt(body),
-            service_of(route)
+            service_of(route),
+            counted(before, "time")
         )
     };
     let variable = match route {
@@ -507,7 +527,8 @@ fn not_asked(
         observed,
         format!(
             "Ask {} for every request, at the address in {variable}, and answer with what it says. \
-             Is there a cache, a constant, or a call whose future nobody awaits?",
+             Is there a cache, a constant, an address that is written into the code, or a call \
+             whose future nobody awaits?",
             service_of(route),
         ),
     )
@@ -689,12 +710,24 @@ pub fn together(
             .proved_by(withheld(contract, seen));
             return (Some(fault), None);
         }
+        // A handler may have blocked before it called anybody.
+        let answered = seen
+            .exchanges
+            .iter()
+            .find(|x| x.service == YOU && route_of(x) == "/healthz")
+            .and_then(|x| x.answered);
+        let calls = seen.exchanges.iter().filter(|x| x.service != YOU);
+        let waiting = met.reached.min(
+            calls
+                .filter(|x| answered.is_none_or(|at| x.arrived <= at))
+                .count(),
+        );
         let fault = Fault::new(
             Diagnosis::BlockedRuntime,
             format!(
                 "While {} waited, GET /healthz waited too: no answer within {}, and the program \
                  sat idle.",
-                match met.reached {
+                match waiting {
                     0 => counted(met.wanted, "client"),
                     calls => format!("{} to {at}", counted(calls, "call")),
                 },
@@ -1006,7 +1039,46 @@ pub fn faults(contract: &Contract, weather: &Weather, seen: &Observation) -> Opt
         .into_iter()
         .min_by_key(|fault| fault.diagnosis)
         .or_else(|| silence(contract, seen))
+        .or_else(|| tried_again(contract, seen))
         .or_else(|| plain(contract, weather, seen))
+}
+
+/// A client that waited for more than the limit, since a call that hung was made again.
+fn tried_again(contract: &Contract, seen: &Observation) -> Option<Fault> {
+    if seen.limit < PLAIN_LIMIT || seen.was_too_busy() {
+        return None;
+    }
+    seen.answers.iter().find_map(|(question, answer)| {
+        let Question::Hang(route) = question else {
+            return None;
+        };
+        let tries = Tries::of(contract, route, &seen.exchanges);
+        let ours = seen.exchange(answer.exchange)?;
+        let waited = ours.ended?.since(ours.arrived);
+        (tries.again() && waited > seen.limit + seen.limit / 2).then(|| {
+            let calls = seen
+                .asked(route)
+                .filter(|x| x.arrived >= ours.arrived)
+                .map(|x| x.id);
+            Fault::new(
+                Diagnosis::AskedTwice,
+                format!(
+                    "{} took `GET {route}` and then said no more. It was asked {} times for {} \
+                     clients, so your server gave up and tried again. `GET {}` was answered after {}. \
+                     UPSTREAM_TIMEOUT_MS was {}.",
+                    service_first(route),
+                    tries.calls,
+                    tries.requests,
+                    contract.route,
+                    words(waited),
+                    seen.limit.as_millis()
+                ),
+                "The limit is for all that a client waits for. Answer 504 when it is over; or, if \
+                 you want to try again, put one limit around all tries.",
+            )
+            .proved_by(std::iter::once(answer.exchange).chain(calls))
+        })
+    })
 }
 
 fn one_fault(

@@ -63,6 +63,9 @@ pub struct Observation {
     /// What comes after this was done to make sure, and is no part of the recording.
     #[serde(skip)]
     pub recorded_until: Option<Moment>,
+    /// Somebody who waits for a reader again and again, but never for long.
+    #[serde(default)]
+    pub stutter: Option<Stutter>,
     /// What went wrong with the program itself.
     pub trouble: Option<Trouble>,
     /// Whether the program has an event loop; `None` where that cannot be seen.
@@ -81,6 +84,22 @@ pub struct Observation {
     pub too_busy: bool,
     /// What came between: then nothing in it counts.
     pub disturbed: Option<Disturbance>,
+}
+
+/// Messages that came to those who read only after the program had slept, burst after
+/// burst, while one did not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stutter {
+    /// So many messages had gone by before.
+    pub after: usize,
+    /// It slept in so many bursts in a row.
+    pub bursts: usize,
+    /// So many messages are a burst.
+    pub messages: usize,
+    /// How long each of those took: the median.
+    pub took: Duration,
+    /// How long one took at first: the median.
+    pub at_first: Duration,
 }
 
 /// What can come between a program and whoever looks at it.

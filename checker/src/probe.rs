@@ -698,8 +698,43 @@ pub async fn hangs(
     // Half a limit without a processor, and a third without a byte or an answer, are less
     // than a limit.
     let paused = trickle.longest_pause() > third;
-    seen.too_busy |= starved || lost || paused || others_may_run_out(route, third, &exchanges);
+    let tries = Tries::of(contract, route, &stage.journal.exchanges());
+    let undecided = if tries.again() {
+        // Whose time ran out is plain: but not yet whether all of it was one limit.
+        seen.limit < PLAIN_LIMIT
+    } else {
+        others_may_run_out(route, third, &exchanges)
+    };
+    seen.too_busy |= starved || lost || paused || undecided;
     Ok(())
+}
+
+/// A limit that a busy machine cannot make seem half as long again.
+pub const PLAIN_LIMIT: Duration = Duration::from_secs(1);
+
+/// How often a service was asked, beside how often the program was.
+#[derive(Clone, Copy, Debug)]
+pub struct Tries {
+    /// Requests of clients.
+    pub requests: usize,
+    /// Calls to the service.
+    pub calls: usize,
+}
+
+impl Tries {
+    /// What came to that route, of all that a stage has recorded.
+    pub fn of(contract: &Contract, route: &str, exchanges: &[Exchange]) -> Self {
+        let is_ours = |x: &&Exchange| x.service == YOU && route_of(x) == contract.route;
+        Self {
+            requests: exchanges.iter().filter(is_ours).count(),
+            calls: calls_of(route, exchanges).count(),
+        }
+    }
+
+    /// Whether a call that was given up was made again.
+    pub fn again(self) -> bool {
+        self.calls > self.requests
+    }
 }
 
 /// The calls of a route at the services.

@@ -301,6 +301,16 @@ impl Watcher {
     pub fn activity(self) -> Option<Activity> {
         sight::activity(self.root?)
     }
+
+    /// What the program has had so far, if all of it is asleep: no thread of it ran between
+    /// two looks at all of them, and none wanted to. Where the system does not say, it is not.
+    ///
+    /// A moment of which that is so is one however late we come to look, and however many
+    /// want the processor; how long it lasted we do not know.
+    pub fn asleep(self) -> Option<Activity> {
+        let (first, again) = (self.activity()?, self.activity()?);
+        (first == again && !again.runnable).then_some(again)
+    }
 }
 
 /// What every learner's program finds in its environment beside the contract's

@@ -263,6 +263,11 @@ impl<'ast> Visit<'ast> for Accepting {
             syn::Expr::MethodCall(call) if call.method == "accept" => {
                 self.accepts.get_or_insert(line_of(&call.method));
             }
+            // A task that is waited for at once is not handed over.
+            syn::Expr::Call(call) if is_spawn(call) => {
+                self.awaits = true;
+                return call.args.iter().for_each(|of| self.visit_expr(of));
+            }
             _ => self.awaits = true,
         }
         syn::visit::visit_expr_await(self, expression);
@@ -286,6 +291,16 @@ impl<'ast> Visit<'ast> for Accepting {
         // `select!` and `join!` may do anything beside accepting.
         let name = invocation.path.segments.last().map(|s| &s.ident);
         self.hands_over |= name.is_some_and(|name| name == "select" || name == "join");
+    }
+}
+
+fn is_spawn(call: &syn::ExprCall) -> bool {
+    match &*call.func {
+        syn::Expr::Path(path) => {
+            let last = path.path.segments.last();
+            last.is_some_and(|last| last.ident.to_string().starts_with("spawn"))
+        }
+        _ => false,
     }
 }
 

@@ -562,6 +562,37 @@ impl<'run> Stage<'run> {
         }
     }
 
+    /// Waits for something that the program should bring about, and counts how often the
+    /// whole program fell asleep before it: no thread of it ran or wanted to, and
+    /// what it had sent until then was not what is waited for. Where the system does not
+    /// tell, it never did.
+    pub async fn asleep_before<T>(&self, waiting: impl Future<Output = T>) -> (T, u32) {
+        /// A program that is free has done it long before.
+        const LOOK_EVERY: Duration = Duration::from_millis(2);
+        let watcher = self.program.watcher();
+        let (mut times, mut last) = (0, None);
+        tokio::pin!(waiting);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut waiting => return (done, times),
+                () = sleep(LOOK_EVERY) => {}
+            }
+            let asleep = watcher.asleep();
+            if asleep.is_none() || asleep == last {
+                continue;
+            }
+            last = asleep;
+            // Whatever it had sent before that has reached us by then.
+            self.run.control().await;
+            tokio::select! {
+                biased;
+                done = &mut waiting => return (done, times),
+                () = tokio::task::yield_now() => times += 1,
+            }
+        }
+    }
+
     /// Waits for something, and tells for how long the program computed meanwhile. Where
     /// the system does not tell, it did not.
     pub async fn on_cpu_until(&self, waiting: impl Future<Output = ()>) -> Duration {

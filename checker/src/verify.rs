@@ -420,7 +420,7 @@ fn refine(report: &mut Report, graded: Graded, hints: &Hints) {
         let (Outcome::Broken, Some(diagnosis)) = (finding.outcome, finding.diagnosis) else {
             continue;
         };
-        match graded.refine(diagnosis, hints) {
+        match graded.refine(&finding.check, diagnosis, hints) {
             same if same == diagnosis => {}
             Diagnosis::CreatedNotStarted => {
                 finding.diagnosis = Some(Diagnosis::CreatedNotStarted);
@@ -443,8 +443,8 @@ fn refine(report: &mut Report, graded: Graded, hints: &Hints) {
                 );
                 finding.next_step = format!(
                     "Make each connection a task of its own: hand what serves it to \
-                     `tokio::spawn`, so that the loop is back at line {line} at once. (Or leave \
-                     accepting to axum, which does just that.)"
+                     `tokio::spawn` and do not wait for that task, so that the loop is back at line \
+                     {line} at once. (Or leave accepting to axum, which does just that.)"
                 );
             }
             Diagnosis::NeverAwaited => {
@@ -454,8 +454,8 @@ fn refine(report: &mut Report, graded: Graded, hints: &Hints) {
                     " In line {line} a future is built that nobody awaits: it does nothing."
                 );
                 finding.next_step = format!(
-                    "Put `.await` on the call in line {line}, and use its result. (The compiler \
-                     warns of many such futures: \"futures do nothing unless you `.await` or poll \
+                    "Put `.await` on the call in line {line} and use its result, or hand it to \
+                     `tokio::spawn`. (The compiler warns of many such futures: \"futures do nothing unless you `.await` or poll \
                      them\".)"
                 );
             }

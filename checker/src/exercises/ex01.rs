@@ -159,7 +159,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     let busy = crowd.was_too_busy();
     let (together, health) = match (clients_fault, health_fault) {
         (None, Some(fault)) => (
-            together().not_reached("a blocked thread comes first: ex01/health"),
+            together().not_reached("/healthz has to answer first: ex01/health"),
             health().broken(fault),
         ),
         (Some(fault), None)

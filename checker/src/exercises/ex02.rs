@@ -510,7 +510,7 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
     let crowded = crowd.was_too_busy();
     let together = match &health_fault {
         Some(fault) if fault.diagnosis == Diagnosis::BlockedRuntime => {
-            together().not_reached("a blocked thread comes first: ex02/health")
+            together().not_reached("/healthz has to answer first: ex02/health")
         }
         _ => together().judged(clients_fault, crowded, "all of them in flight at once"),
     };
@@ -895,7 +895,8 @@ fn one_failure(failed: &Failed<'_>) -> Option<Fault> {
             Fault::new(
                 Diagnosis::FaultHidden,
                 format!(
-                    "`{}` was answered with {with}, and `GET /tomorrow` with 200 all the same.",
+                    "The weather answered `{}` with {with}, and your server `GET /tomorrow` with \
+                     200 all the same.",
                     call.request
                 ),
                 "Say so when the weather fails: answer 502. Check the status (`error_for_status`) \

@@ -277,7 +277,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     let busy = crowd.was_too_busy();
     let (together, health) = match (clients_fault, health_fault) {
         (_, Some(fault)) => (
-            together().not_reached("a blocked thread comes first: ex03/health"),
+            together().not_reached("/healthz has to answer first: ex03/health"),
             health().broken(fault),
         ),
         (clients, None) => (

@@ -485,7 +485,7 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
     let crowded = crowd.was_too_busy();
     let together = match &health_fault {
         Some(fault) if fault.diagnosis == Diagnosis::BlockedRuntime => {
-            together().not_reached("a blocked thread comes first: ex04/health")
+            together().not_reached("/healthz has to answer first: ex04/health")
         }
         _ => together().judged(clients_fault, crowded, "all of them in flight at once"),
     };

@@ -230,7 +230,7 @@ impl Visitor {
             mut entry,
             request,
             mut stream,
-            spoken,
+            mut spoken,
         } = knocked;
         let mut at_once = true;
         // Whoever listened may have gone.
@@ -239,9 +239,14 @@ impl Visitor {
             let _ = tell.send(told);
         };
         let began = Instant::now();
-        while !spoken && stream.write(request.as_bytes()).is_err() && began.elapsed() < LONGEST_WAIT
-        {
+        // Where its queue of connections is full, the system would knock again after a
+        // second only.
+        while !spoken && began.elapsed() < LONGEST_WAIT {
             std::thread::sleep(WINDOW);
+            spoken = stream.write(request.as_bytes()).is_ok();
+            if !spoken && let Ok(again) = speak(self.address, request.as_bytes()) {
+                (stream, spoken) = (again.stream, again.spoken);
+            }
         }
         let mut asleep = 0;
         // Where a wait for data is of whole milliseconds, it is done apart from the read.
@@ -270,10 +275,7 @@ impl Visitor {
 }
 
 /// Waits for data, `window` at most, and counts how often the whole program is asleep
-/// meanwhile: no thread of it ran between two looks at all of them, and none wanted to.
-///
-/// A moment of which that is so is one however late we come to look, and however many
-/// want the processor; how long it lasted we do not know.
+/// meanwhile.
 #[cfg(unix)]
 fn seen_asleep(
     stream: &std::net::TcpStream,
@@ -295,9 +297,7 @@ fn seen_asleep(
             return times;
         }
         if look
-            && let (Some(first), Some(again)) = (watcher.activity(), watcher.activity())
-            && first == again
-            && !again.runnable
+            && watcher.asleep().is_some()
             // Its answer may be the last thing that it did before it slept.
             && !has_data_within(stream, Duration::ZERO)
         {

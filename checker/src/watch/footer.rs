@@ -1,6 +1,6 @@
 //! What is always to be seen: what happens now, what changed, and the keys.
 
-use crate::report::Verdict;
+use crate::report::{Verdict, counted};
 use crate::workshop::Exercise;
 
 use super::Task;
@@ -37,7 +37,9 @@ impl Footer<'_> {
             rows.extend(changes.iter().take(CHANGES).map(|line| format!("  {line}")));
             match changes.len() {
                 0 => rows.push("  nothing changed since the last run".to_owned()),
-                n if n > CHANGES => rows.push(format!("  and {} more changes", n - CHANGES)),
+                n if n > CHANGES => {
+                    rows.push(format!("  and {}", counted(n - CHANGES, "more change")));
+                }
                 _ => {}
             }
         }

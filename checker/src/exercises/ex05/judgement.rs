@@ -268,6 +268,34 @@ pub(super) fn ordered(seen: &Observation) -> Option<Fault> {
 
 /// Others that got nothing while one did not read.
 pub(super) fn stalled(seen: &Observation) -> Option<Fault> {
+    const NEXT: &str = "Whoever sends must not wait for whoever reads. Give each reader a bounded queue and a \
+         task that empties it (`tokio::sync::broadcast`, or a bounded `mpsc` with `try_send`), \
+         and hold no lock while you send.";
+    if let Some(stutter) = seen.stutter {
+        return Some(
+            Fault::new(
+                Diagnosis::SlowReaderStallsAll,
+                format!(
+                    "One client stopped reading. After {} messages the others got theirs only in \
+                     steps: {} times in a row the program slept with messages before it, and {} \
+                     messages took {}. At first they took {}.",
+                    stutter.after,
+                    stutter.bursts,
+                    stutter.messages,
+                    words(stutter.took),
+                    words(stutter.at_first)
+                ),
+                format!("{NEXT} A short wait for each message is a wait, too."),
+            )
+            .proved_by(
+                seen.talks
+                    .iter()
+                    .filter(|talk| matches!(talk.about, "slow" | "reader"))
+                    .map(|talk| talk.exchange)
+                    .take(2),
+            ),
+        );
+    }
     let (met, after) = given_up(seen)?;
     if !matches!(met.about, "room" | "elsewhere") {
         return None;
@@ -303,9 +331,7 @@ pub(super) fn stalled(seen: &Observation) -> Option<Fault> {
                 },
                 words(after)
             ),
-            "Whoever sends must not wait for whoever reads. Give each reader a bounded queue and a \
-             task that empties it (`tokio::sync::broadcast`, or a bounded `mpsc` with `try_send`), \
-             and hold no lock while you send.",
+            NEXT,
         )
         .proved_by([slow.exchange, kept.exchange]),
     )
@@ -381,6 +407,21 @@ pub(super) fn untold(seen: &Observation) -> Option<Fault> {
             .proved_by([slow.exchange]),
         )
     };
+    let out_of_order = |number: u64, due: u64, told: u64| {
+        let told = match told {
+            0 => String::new(),
+            _ => format!(" (it had been told that it missed {told})"),
+        };
+        Some(
+            Fault::new(
+                Diagnosis::OrderLost,
+                format!("The slow reader got message {number} where {due} was due{told}."),
+                "Keep each sender's order, and say {\"missed\": n} with the number that is \
+                 missing at that place.",
+            )
+            .proved_by([slow.exchange]),
+        )
+    };
     let mut next = 0_u64;
     let heard = numbers(slow);
     let mut told = 0_u64;
@@ -403,22 +444,7 @@ pub(super) fn untold(seen: &Observation) -> Option<Fault> {
                 next = next.saturating_add(*missed);
             }
             Ok(number) if *number < next && before.iter().any(|earlier| earlier > number) => {
-                return Some(
-                    Fault::new(
-                        Diagnosis::OrderLost,
-                        format!(
-                            "The slow reader got message {number} where {next} was due{}.",
-                            if told > 0 {
-                                format!(" (it had been told that it missed {told})")
-                            } else {
-                                String::new()
-                            }
-                        ),
-                        "Keep each sender's order, and say {\"missed\": n} with the number that is \
-                         missing at that place.",
-                    )
-                    .proved_by([slow.exchange]),
-                );
+                return out_of_order(*number, next, told);
             }
             // Nothing came before its turn, so it is the count that is wrong.
             Ok(number) if *number < next => {
@@ -426,6 +452,10 @@ pub(super) fn untold(seen: &Observation) -> Option<Fault> {
                     "The slow reader was told that it missed {told}, and then got message {number}, \
                      which is one of them."
                 ));
+            }
+            // What is passed over comes later.
+            Ok(number) if *number > next && heard.contains(&Ok(next)) => {
+                return out_of_order(*number, next, told);
             }
             Ok(number) if *number > next => {
                 return silently(format!(

@@ -1,13 +1,15 @@
 //! What the chat is told, and who listens. None of this judges.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::asleep;
+use crate::asleep::{self, median};
 use crate::client::Frame;
 use crate::exercises::guests::{self, Guest, hear_within, leave};
-use crate::observation::{Observation, Talk};
+use crate::observation::{Observation, Stutter, Talk};
 use crate::probe::note_health;
 use crate::stage::{ANSWER_QUIET, QUIET, Stage, Trouble, Waited};
 
@@ -275,6 +277,7 @@ async fn go_by(
     bytes: usize,
 ) -> Result<bool, Trouble> {
     const BURST: usize = 16;
+    let mut pace = Pace::default();
     let filling = ".".repeat(LONG);
     let bursts = bytes / LONG / BURST;
     for burst in 0..bursts {
@@ -286,6 +289,7 @@ async fn go_by(
             })
             .collect::<Vec<_>>();
         let frames = texts.iter().map(|text| frame(text)).collect();
+        let began = Instant::now();
         if let Some(socket) = &mut guests[1].socket {
             socket.say_all(frames).await;
         }
@@ -298,7 +302,19 @@ async fn go_by(
                 .filter(in_the_room)
                 .all(|guest| guest.texts() >= wanted)
         };
-        if !hear(stage, seen, "room", guests, heard).await? {
+        let hearing = hear(stage, seen, "room", guests, heard);
+        let (came, asleep) = stage.asleep_before(hearing).await;
+        if !came? {
+            return Ok(false);
+        }
+        if let Some(took) = pace.stutters(began.elapsed(), asleep) {
+            seen.stutter = Some(Stutter {
+                after: *spoken - Pace::IN_A_ROW * BURST,
+                bursts: Pace::IN_A_ROW,
+                messages: BURST,
+                took,
+                at_first: pace.at_first(),
+            });
             return Ok(false);
         }
         if burst % 64 == 0 {
@@ -320,6 +336,50 @@ async fn go_by(
         }
     }
     Ok(true)
+}
+
+/// How messages go by, burst after burst, and whether the program slept again and again
+/// before they came.
+#[derive(Debug, Default)]
+struct Pace {
+    /// While nobody can be in the way yet: what lies on its way to a reader that does not
+    /// read is more than that.
+    first: Vec<(Duration, bool)>,
+    /// Those in which it slept, without one between them.
+    in_a_row: Vec<Duration>,
+}
+
+impl Pace {
+    const FIRST: usize = 6;
+    /// One that waits for a while, and then lets go of who does not read, does so once.
+    const IN_A_ROW: usize = 16;
+    /// One that waits for more to send, or whose messages a busy machine delivers late,
+    /// falls asleep once or twice; and one that waits with each message as often as there
+    /// are messages, or as somebody looks.
+    const SLEEPS: u32 = 3;
+
+    /// One more burst. How long those in a row took, where it is plain now that they wait
+    /// for somebody: the median.
+    fn stutters(&mut self, took: Duration, sleeps: u32) -> Option<Duration> {
+        let slept = sleeps >= Self::SLEEPS;
+        if self.first.len() < Self::FIRST {
+            self.first.push((took, slept));
+            return None;
+        }
+        if slept {
+            self.in_a_row.push(took);
+        } else {
+            self.in_a_row.clear();
+        }
+        // Who sends at a pace of its own does so from the beginning.
+        let slept_at_first = self.first.iter().filter(|(_, slept)| *slept).count();
+        (self.in_a_row.len() >= Self::IN_A_ROW && slept_at_first < Self::FIRST / 2)
+            .then(|| median(self.in_a_row.clone()))
+    }
+
+    fn at_first(&self) -> Duration {
+        median(self.first.iter().map(|(took, _)| *took).collect())
+    }
 }
 
 /// The slow reader (the first) reads on, to the end of what there is for it; then
@@ -512,4 +572,32 @@ async fn talk(guests: &mut [Guest]) {
         say_all(guest, texts)
     });
     futures_util::future::join_all(talking).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After so many bursts it is plain that the program waits, where it slept in these.
+    fn found_after(sleeps: impl Fn(usize) -> u32) -> Option<usize> {
+        let mut pace = Pace::default();
+        let took = Duration::from_millis(9);
+        (0..100).find(|nth| pace.stutters(took, sleeps(*nth)).is_some())
+    }
+
+    #[test]
+    fn who_waits_for_a_reader_again_and_again_is_found_and_nobody_else() {
+        let from_20 = |nth| if nth < 20 { 0 } else { 9 };
+        assert_eq!(found_after(from_20), Some(35));
+        assert_eq!(found_after(|_| 0), None);
+        // It lets go of who does not read.
+        let once = |nth| if (20..30).contains(&nth) { 9 } else { 0 };
+        assert_eq!(found_after(once), None);
+        // Now and then it does not.
+        assert_eq!(found_after(|nth| if nth % 16 == 0 { 0 } else { 9 }), None);
+        // It waits for more to send.
+        assert_eq!(found_after(|_| 2), None);
+        // It sends at a pace of its own.
+        assert_eq!(found_after(|_| 9), None);
+    }
 }
