@@ -231,6 +231,38 @@ fn longest(stage: &Stage<'_>, since: Moment) -> (Duration, Moment) {
     (asked.max().unwrap_or_default(), stage.journal.clock().now())
 }
 
+/// Whether a `/healthz` that had to wait while there were clients does so without them,
+/// too: then it is how the program answers it, and nobody is blocked.
+///
+/// # Errors
+/// Where the program ends or floods.
+pub async fn is_as_slow_alone(stage: &Stage<'_>) -> Result<bool, Trouble> {
+    const TIMES: u32 = 3;
+    /// A program that sits idle for as long as that with a `/healthz` before it is told
+    /// that it is blocked.
+    const MORE: Duration = Duration::from_millis(45);
+    let in_company = stage.health_journal.exchanges();
+    if in_company.iter().any(|x| x.answered.is_none()) {
+        return Ok(false);
+    }
+    let in_company = in_company.iter().map(waited).max().unwrap_or_default();
+    stage.idle().await;
+    for _ in 0..TIMES {
+        let begun = stage.journal.clock().now();
+        let health = stage.health().await?;
+        if let Health::Silent { mut late, .. } = health {
+            let answered = async { while late.join_next().await.is_some() {} };
+            if stage.patiently(answered, ANSWER_QUIET).await? != Waited::Done(()) {
+                return Ok(false);
+            }
+        }
+        if in_company > longest(stage, begun).0 * 3 / 2 + MORE {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// How long a lone `/healthz` takes, in the median. `None` where the program sleeps over
 /// it: that is how it answers, and not what clients do to it.
 async fn alone(stage: &Stage<'_>) -> Result<Option<Duration>, Trouble> {

@@ -1098,7 +1098,11 @@ fn one_fault(
                 .get(usize::from(nth))
                 .copied()
                 .unwrap_or_default();
-            (format!("answered with status {status} and `{body}`"), 502)
+            let shown = body.replace('\r', "\\r").replace('\n', "\\n");
+            (
+                format!("answered with status {status} and `{shown}`"),
+                mock_services::auth::owed_for(status, body),
+            )
         }
         Question::Sick(route) => (format!("answered `GET {route}` with status 500"), 502),
         Question::Garbage(route) => (
@@ -1126,6 +1130,9 @@ fn one_fault(
         Ok(reply) => reply,
         Err(why) => return Some(no_reply(answer, why)),
     };
+    if matches!(question, Question::Odd(_)) && !asked_meanwhile(seen, answer, &[route]) {
+        return Some(not_asked(contract, seen, answer, &reply.body, route));
+    }
     if reply.status == wanted {
         return None;
     }
@@ -1165,8 +1172,12 @@ fn one_fault(
                 504 => format!(
                     "Answer 504 where a time limit has run out, and 502 where {who} failed."
                 ),
-                _ => format!(
+                502 => format!(
                     "Answer 502 where {who} has failed, and 504 where a time limit ran out."
+                ),
+                _ => format!(
+                    "That is an answer: give {wanted} for it. There may be white space around a `1` \
+                     or a `0` (`trim()`)."
                 ),
             },
         )

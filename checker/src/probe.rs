@@ -10,6 +10,7 @@ use mock_services::scene::Scene;
 use mock_services::script::{Delivery, Hold, Treatment, Trickle};
 use tokio::task::JoinSet;
 
+use crate::asleep;
 use crate::client::{Answer, Reply, YOU};
 use crate::contract::{Contract, service_of};
 use crate::observation::{HealthSeen, Observation, Question, Rendezvous, Silence, route_of};
@@ -161,6 +162,18 @@ async fn on(
         // Is it that request alone that stands still, or everything?
         match stage.health().await {
             Ok(health) => note_health(health, &mut seen, &mut JoinSet::new()),
+            Err(ended) => trouble = Some(ended),
+        }
+    }
+    if trouble.is_none()
+        && seen.silence.is_none()
+        && let Some(HealthSeen::Silent(_) | HealthSeen::SilentAfterwards(_)) = seen.health
+    {
+        let end = stage.journal.clock().now();
+        seen.recorded_until.get_or_insert(end);
+        match asleep::is_as_slow_alone(&stage).await {
+            Ok(true) => seen.health = Some(HealthSeen::Answered(200)),
+            Ok(false) => {}
             Err(ended) => trouble = Some(ended),
         }
     }
@@ -699,7 +712,10 @@ pub async fn hangs(
     // than a limit.
     let paused = trickle.longest_pause() > third;
     let tries = Tries::of(contract, route, &stage.journal.exchanges());
-    let undecided = if tries.again() {
+    let undecided = if went_on(contract, route, &exchanges) {
+        // Without a yes, whoever's time ran out.
+        false
+    } else if tries.again() {
         // Whose time ran out is plain: but not yet whether all of it was one limit.
         seen.limit < PLAIN_LIMIT
     } else {
@@ -707,6 +723,15 @@ pub async fn hangs(
     };
     seen.too_busy |= starved || lost || paused || undecided;
     Ok(())
+}
+
+/// Whether a service was asked that may be asked only once this one has answered.
+fn went_on(contract: &Contract, route: &str, exchanges: &[Exchange]) -> bool {
+    let later = contract.asks.iter().skip_while(|asked| **asked != route);
+    contract.keyed
+        && later
+            .skip(1)
+            .any(|later| calls_of(later, exchanges).next().is_some())
 }
 
 /// A limit that a busy machine cannot make seem half as long again.

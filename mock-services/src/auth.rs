@@ -31,6 +31,7 @@ impl Keys {
         let mut drawn = fastrand::Rng::with_seed(seed ^ 0x6b65_7973);
         let mut word = || (0..8).map(|_| drawn.lowercase()).collect::<String>();
         let (a, b, c, d, e) = (word(), word(), word(), word(), word());
+        let long = (0..15).map(|_| word()).collect::<String>();
         Self {
             allowed: vec![
                 word(),
@@ -38,6 +39,9 @@ impl Keys {
                 format!("{c} + {a}%41%"),
                 format!("{d}#/?{b}"),
                 format!("schlüssel-{e}-鍵"),
+                // Blanks at both ends, a letter beyond the first 65,536, one made of two.
+                format!(" 🔑{a};\"e\u{301}' \\ "),
+                long.clone(),
             ],
             denied: vec![
                 word(),
@@ -45,22 +49,48 @@ impl Keys {
                 format!("{c}   {a}A%"),
                 d,
                 format!("{e}é"),
+                format!("🔑{a};\"é' \\"),
+                long[..64].to_owned(),
             ],
         }
     }
 }
 
-/// What auth says in [`Scene::Odd`]: each is a yes for somebody who looks only
-/// at a part of it, and none of them is one.
-pub const ODDITIES: [(u16, &str); 7] = [
+/// What auth says in [`Scene::Odd`]. Most of it is a yes, or a no, for somebody who looks
+/// only at a part of it, and is neither; with white space around it, it is one:
+/// see [`owed_for`].
+pub const ODDITIES: [(u16, &str); 21] = [
+    (200, "0"), // of a key that it says yes to at other times
+    (200, "1\n"),
     (200, "10 failures today"),
     (200, "2"),
     (200, "true"),
     (200, "[1]"),
+    (200, "\"1\""),
+    (200, "01"),
+    (200, "+1"),
+    (200, "1.0"),
+    (200, "1\n0"),
+    (200, "0 of 3"),
     (200, ""),
     (201, "1"),
     (302, "1"),
+    (401, "1"),
+    (403, "0"),
+    (404, "1"),
+    (429, "1"),
+    (503, "1"),
+    (200, "  1\r\n"),
 ];
+
+/// The status that a gateway owes its client for what auth said.
+pub fn owed_for(status: u16, body: &str) -> u16 {
+    match (status, body.trim()) {
+        (200, "1") => 200,
+        (200, "0") => 403,
+        _ => 502,
+    }
+}
 
 /// A running auth service. It ends when it is dropped.
 #[derive(Debug)]

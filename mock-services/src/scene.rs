@@ -3,7 +3,7 @@
 //! A tap adds three headers to what it passes on. Mocks are mounted to answer
 //! only requests that carry them, so nobody gets an answer past a tap.
 
-use wiremock::matchers::{header, header_exists, path};
+use wiremock::matchers::{header, header_exists, method, path};
 use wiremock::{Mock, MockBuilder, MockServer, Request, ResponseTemplate};
 
 /// Carries the exchange's id, so that every answer can be told from every other.
@@ -43,6 +43,7 @@ impl Scene {
 /// A mock that answers `at`, in that scene, and only through a tap.
 pub(crate) fn mock(at: &str, scene: Scene) -> MockBuilder {
     Mock::given(path(at))
+        .and(method("GET"))
         .and(header(SCENE, scene.name()))
         .and(header_exists(EXCHANGE))
 }

@@ -12,6 +12,7 @@ use mock_services::exchange::Exchange;
 use mock_services::scene::Scene;
 use mock_services::script::{Cork, Hold, Treatment};
 use mock_services::weather::Reading;
+use mock_services::weather::Weather;
 use mock_services::{auth, discovery};
 
 use tokio::task::JoinSet;
@@ -181,6 +182,11 @@ async fn all_keys(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Troub
         questions.push((yes.0, with_key(ROUTE, yes.1)));
     }
     questions.push((Question::Keyless, ROUTE.to_owned()));
+    // Names that end alike, and names in other letters, are other names.
+    for name in ["apikey", "KEY"] {
+        let key = &keys.allowed[0];
+        questions.push((Question::Keyless, format!("{ROUTE}?{name}={key}")));
+    }
     for (question, target) in questions {
         ask(stage, seen, question, &target).await?;
     }
@@ -464,7 +470,7 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
     );
     let verdict = verdict().judged(
         judge::trouble(&keyed, "while keys were tried")
-            .or_else(|| verdicts(&keyed))
+            .or_else(|| verdicts(weather, &keyed))
             .or_else(|| order(&keyed))
             .or_else(|| judge::trouble(&mixed, "while clients came at once"))
             .or_else(|| swapped(&mixed)),
@@ -515,7 +521,9 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
             .find_map(|seen| judge::trouble(seen, "while a service hung"))
             .or_else(|| {
                 hung.iter()
-                    .filter_map(|seen| judge::faults(contract, weather, seen))
+                    .filter_map(|seen| {
+                        judge::faults(contract, weather, seen).or_else(|| went_on(seen))
+                    })
                     .min_by_key(|fault| fault.diagnosis)
             }),
         hung.iter().any(Observation::was_too_busy),
@@ -601,6 +609,23 @@ fn order(seen: &Observation) -> Option<Fault> {
     None
 }
 
+/// A call to the weather while auth hung.
+fn went_on(seen: &Observation) -> Option<Fault> {
+    seen.answers.iter().find_map(|(question, answer)| {
+        let call = during(seen, answer, WEATHER).first().map(|x| x.id)?;
+        let auth = during(seen, answer, AUTH).first().map(|x| x.id)?;
+        (*question == Question::Hang(AUTH)).then(|| {
+            Fault::new(
+                Diagnosis::AskedBeforePermission,
+                "Auth took the question and never answered it whole, and the weather was asked all \
+                 the same.",
+                "No answer is no yes. Return with 504 where auth is late, before you ask the weather.",
+            )
+            .proved_by([answer.exchange, auth, call])
+        })
+    })
+}
+
 fn early_gap(seen: &Observation) -> Option<Gap> {
     let call = seen.asked(WEATHER).next()?;
     let auth = seen.asked(AUTH).next()?;
@@ -613,14 +638,25 @@ fn early_gap(seen: &Observation) -> Option<Gap> {
 }
 
 /// A no that was not a 403, and a missing key that was not a 401.
-fn verdicts(seen: &Observation) -> Option<Fault> {
+fn verdicts(weather: &Weather, seen: &Observation) -> Option<Fault> {
     seen.answers
         .iter()
-        .filter_map(|(question, answer)| one_verdict(seen, *question, answer))
+        .filter_map(|(question, answer)| one_verdict(weather, seen, *question, answer))
         .min_by_key(|fault| fault.diagnosis)
 }
 
-fn one_verdict(seen: &Observation, question: Question, answer: &Answer) -> Option<Fault> {
+/// Whether that text holds a temperature that the weather has told somebody.
+fn tells_weather(seen: &Observation, weather: &Weather, text: &str) -> bool {
+    seen.asked(WEATHER)
+        .any(|x| text.contains(&weather.reading(x.id).temperature))
+}
+
+fn one_verdict(
+    weather: &Weather,
+    seen: &Observation,
+    question: Question,
+    answer: &Answer,
+) -> Option<Fault> {
     let reply = answer.reply.as_ref().ok()?;
     let asked = during(seen, answer, AUTH);
     let calls = during(seen, answer, WEATHER);
@@ -667,6 +703,19 @@ fn one_verdict(seen: &Observation, question: Question, answer: &Answer) -> Optio
                     ours.request, reply.status
                 ),
                 "Answer 403 (forbidden) where auth says no. 401 is for requests without a key.",
+            )
+            .proved_by(evidence()),
+        ),
+        Question::Denied(_) if tells_weather(seen, weather, &reply.body) => Some(
+            Fault::new(
+                Diagnosis::FailOpen,
+                format!(
+                    "Auth said no, and `{}` was answered with 403 and `{}`: that is what the weather \
+                     had said before.",
+                    ours.request,
+                    judge::excerpt(&reply.body)
+                ),
+                "Whoever was not let in gets no data, not even old data.",
             )
             .proved_by(evidence()),
         ),
