@@ -509,7 +509,9 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
             .or_else(|| {
                 faulty()
                     .filter_map(|seen| {
-                        judge::faults(contract, weather, seen).or_else(|| order(seen))
+                        judge::faults(contract, weather, seen)
+                            .or_else(|| order(seen))
+                            .or_else(|| went_on(seen))
                     })
                     .min_by_key(|fault| fault.diagnosis)
             }),
@@ -609,21 +611,37 @@ fn order(seen: &Observation) -> Option<Fault> {
     None
 }
 
-/// A call to the weather while auth hung.
+/// A call to the weather although auth never answered whole, or said neither yes nor no.
 fn went_on(seen: &Observation) -> Option<Fault> {
     seen.answers.iter().find_map(|(question, answer)| {
+        let (said, next) = match *question {
+            Question::Hang(AUTH) => (
+                "Auth took the question and never answered it whole",
+                "Return with 504 where auth is late, before you ask the weather.",
+            ),
+            Question::Odd(nth) if !is_yes(nth) => (
+                "Auth did not say yes",
+                "Look at status and body, and return before you ask the weather.",
+            ),
+            _ => return None,
+        };
         let call = during(seen, answer, WEATHER).first().map(|x| x.id)?;
         let auth = during(seen, answer, AUTH).first().map(|x| x.id)?;
-        (*question == Question::Hang(AUTH)).then(|| {
+        Some(
             Fault::new(
                 Diagnosis::AskedBeforePermission,
-                "Auth took the question and never answered it whole, and the weather was asked all \
-                 the same.",
-                "No answer is no yes. Return with 504 where auth is late, before you ask the weather.",
+                format!("{said}, and the weather was asked all the same."),
+                format!("In doubt, no. {next}"),
             )
-            .proved_by([answer.exchange, auth, call])
-        })
+            .proved_by([answer.exchange, auth, call]),
+        )
     })
+}
+
+fn is_yes(nth: u8) -> bool {
+    auth::ODDITIES
+        .get(usize::from(nth))
+        .is_some_and(|(status, body)| auth::owed_for(*status, body) == 200)
 }
 
 fn early_gap(seen: &Observation) -> Option<Gap> {
