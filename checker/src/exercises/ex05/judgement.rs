@@ -63,13 +63,12 @@ pub(super) fn delivered(seen: &Observation) -> Option<Fault> {
                     })
                     .count();
                 // Who shares a name may say the same.
-                let said: Vec<_> = in_room
+                let times = in_room
                     .iter()
                     .filter(|other| other.name == sender.name)
                     .flat_map(|other| &other.said)
                     .filter(|other| *other == text)
-                    .collect();
-                let times = said.len();
+                    .count();
                 let fault = match copies.cmp(&times) {
                     std::cmp::Ordering::Equal => continue,
                     std::cmp::Ordering::Less => {

@@ -123,6 +123,7 @@ pub(super) async fn rooms(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
     }
     // An upgrade is answered before its handler runs: let all of them come in.
     stage.idle().await;
+    let mut flowing = true;
     for round in 0..2 {
         for (nth, guest) in guests.iter_mut().enumerate() {
             say(guest, format!("{word}-{nth}-{round} \"quoted\" ünï")).await;
@@ -140,10 +141,11 @@ pub(super) async fn rooms(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
                 .all(|guest| guest.ended() || guest.texts() >= wanted(guests, guest))
         };
         if !hear(stage, seen, "delivered", &guests, all).await? {
+            flowing = false;
             break;
         }
     }
-    if seen.given_up().next().is_none() {
+    if flowing {
         odd_texts(stage, seen, &mut guests, &word).await?;
     }
     // Whatever is still to come that should not.
