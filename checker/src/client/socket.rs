@@ -36,7 +36,8 @@ pub struct Socket {
     entry: Arc<Mutex<Entry>>,
     handle: std::net::TcpStream,
     reading: JoinSet<Option<SplitStream<WebSocketStream<TcpStream>>>>,
-    stop: Arc<Notify>,
+    /// For those who may be told to pause: to look there costs a little with each frame.
+    stop: Option<Arc<Notify>>,
     client: Client,
 }
 
@@ -209,7 +210,7 @@ impl Client {
                     entry: Arc::new(Mutex::new(entry)),
                     handle,
                     reading: JoinSet::new(),
-                    stop: Arc::default(),
+                    stop: narrow.then(Arc::default),
                     client: self.clone(),
                 })
             }
@@ -249,10 +250,13 @@ impl Socket {
             let mut code = None;
             let mut closing = false;
             loop {
-                let next = tokio::select! {
-                    biased;
-                    () = stop.notified() => return Some(read),
-                    next = read.next() => next,
+                let next = match &stop {
+                    None => read.next().await,
+                    Some(stop) => tokio::select! {
+                        biased;
+                        () = stop.notified() => return Some(read),
+                        next = read.next() => next,
+                    },
                 };
                 let frame = match next {
                     Some(Ok(Message::Text(text))) => Frame::Text(Said::from_text(&text)),
@@ -294,9 +298,13 @@ impl Socket {
         });
     }
 
-    /// Stops to read, between two frames, until it is to listen again.
+    /// Stops to read, between two frames, until it is to listen again: one that was
+    /// opened narrow.
     pub async fn pause(&mut self) {
-        self.stop.notify_one();
+        let Some(stop) = &self.stop else {
+            return;
+        };
+        stop.notify_one();
         while let Some(read) = self.reading.join_next().await {
             self.read = read.ok().flatten();
         }
