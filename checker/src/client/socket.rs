@@ -11,7 +11,7 @@ use mock_services::journal::Entry;
 use serde::{Deserialize, Serialize};
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -35,7 +35,9 @@ pub struct Socket {
     heard: Arc<Mutex<Heard>>,
     entry: Arc<Mutex<Entry>>,
     handle: std::net::TcpStream,
-    reading: JoinSet<()>,
+    reading: JoinSet<Option<SplitStream<WebSocketStream<TcpStream>>>>,
+    /// For those who may be told to pause: to look there costs a little with each frame.
+    stop: Option<Arc<Notify>>,
     client: Client,
 }
 
@@ -208,6 +210,7 @@ impl Client {
                     entry: Arc::new(Mutex::new(entry)),
                     handle,
                     reading: JoinSet::new(),
+                    stop: narrow.then(Arc::default),
                     client: self.clone(),
                 })
             }
@@ -242,11 +245,20 @@ impl Socket {
         let heard = self.heard.clone();
         let entry = self.entry.clone();
         let client = self.client.clone();
+        let stop = self.stop.clone();
         self.reading.spawn(async move {
             let mut code = None;
             let mut closing = false;
             loop {
-                let frame = match read.next().await {
+                let next = match &stop {
+                    None => read.next().await,
+                    Some(stop) => tokio::select! {
+                        biased;
+                        () = stop.notified() => return Some(read),
+                        next = read.next() => next,
+                    },
+                };
+                let frame = match next {
                     Some(Ok(Message::Text(text))) => Frame::Text(Said::from_text(&text)),
                     Some(Ok(Message::Binary(bytes))) => Frame::Binary(bytes.len()),
                     Some(Ok(Message::Pong(payload))) => Frame::Pong(payload.to_vec()),
@@ -276,7 +288,7 @@ impl Socket {
                         lock(&entry).end(ending);
                         lock(&heard).end = Some(end);
                         client.journal.touch();
-                        return;
+                        return None;
                     }
                 };
                 lock(&entry).frames(Way::Received, 1);
@@ -284,6 +296,18 @@ impl Socket {
                 client.journal.touch();
             }
         });
+    }
+
+    /// Stops to read, between two frames, until it is to listen again: one that was
+    /// opened narrow.
+    pub async fn pause(&mut self) {
+        let Some(stop) = &self.stop else {
+            return;
+        };
+        stop.notify_one();
+        while let Some(read) = self.reading.join_next().await {
+            self.read = read.ok().flatten();
+        }
     }
 
     /// What it has heard so far.

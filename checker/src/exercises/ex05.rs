@@ -187,7 +187,8 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         judge::trouble(&talk, "while people talked")
             .or_else(|| judgement::unopened(&talk))
             .or_else(|| judgement::mixed(&talk))
-            .or_else(|| judgement::delivered(&talk)),
+            .or_else(|| judgement::delivered(&talk))
+            .or_else(|| judgement::unasked(&talk)),
         talk.was_too_busy(),
         "each message came to each in its room, once, and to nobody else",
     );

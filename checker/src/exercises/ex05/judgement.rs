@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::probes::{AGAIN, GO_BY, LONG};
+use super::probes::{AGAIN, GO_BY, GO_BY_AT_FIRST, LONG, LONGEST_TEXT};
 use crate::client::{End, Frame, Said};
 use crate::diagnosis::Diagnosis;
 use crate::judge::Fault;
@@ -56,19 +56,26 @@ pub(super) fn delivered(seen: &Observation) -> Option<Fault> {
         let in_room: Vec<_> = talks.iter().filter(|t| t.room == reader.room).collect();
         for sender in &in_room {
             for text in &sender.said {
-                let copies: Vec<_> = texts(reader)
+                let copies = texts(reader)
                     .filter(|said| {
                         said.from.as_deref() == Some(&sender.name)
                             && said.text.as_deref() == Some(text)
                     })
-                    .collect();
-                let fault = match copies.as_slice() {
-                    [_] => continue,
-                    [] => {
+                    .count();
+                // Who shares a name may say the same.
+                let times = in_room
+                    .iter()
+                    .filter(|other| other.name == sender.name)
+                    .flat_map(|other| &other.said)
+                    .filter(|other| *other == text)
+                    .count();
+                let fault = match copies.cmp(&times) {
+                    std::cmp::Ordering::Equal => continue,
+                    std::cmp::Ordering::Less => {
                         if let Some(odd) = in_another_shape(reader, sender, text) {
                             return Some(odd);
                         }
-                        let (_, after) = gave_up?;
+                        let Some((_, after)) = gave_up else { continue };
                         let to = if reader.exchange == sender.exchange {
                             "to its sender".to_owned()
                         } else {
@@ -77,10 +84,16 @@ pub(super) fn delivered(seen: &Observation) -> Option<Fault> {
                         Fault::new(
                             Diagnosis::NotDelivered,
                             format!(
-                                "`{}` said `{text}` in the room `{}`, and it did not come {to}, for \
-                                 {}.",
+                                "`{}` said {}{} in the room `{}`, and {} did not come {to}, for {}.",
                                 sender.name,
-                                sender.room,
+                                quoted(text),
+                                if times > 1 { " twice" } else { "" },
+                                plain(&sender.room),
+                                match (times, copies) {
+                                    (1, _) => "it",
+                                    (_, 0) => "they",
+                                    _ => "the second one",
+                                },
                                 words(after)
                             ),
                             "Send each message to everybody in the room, the sender too. Join the \
@@ -88,13 +101,14 @@ pub(super) fn delivered(seen: &Observation) -> Option<Fault> {
                              missed.",
                         )
                     }
-                    _ => Fault::new(
+                    std::cmp::Ordering::Greater => Fault::new(
                         Diagnosis::Duplicated,
                         format!(
-                            "`{}` said `{text}` once, and it came to `{}` {} times.",
+                            "`{}` said {} {}, and it came to `{}` {copies} times.",
                             sender.name,
+                            quoted(text),
+                            if times > 1 { "twice" } else { "once" },
                             reader.name,
-                            copies.len()
                         ),
                         "Send each message to each reader once: the sender is one of the room, and \
                          not somebody beside it.",
@@ -107,26 +121,138 @@ pub(super) fn delivered(seen: &Observation) -> Option<Fault> {
     None
 }
 
+/// What makes a text known, however it comes: its first word.
+fn mark(text: &str) -> Option<&str> {
+    text.split_whitespace().next()
+}
+
+/// Whether a frame has what makes a text known, in whatever shape.
+fn resembles(frame: &Said, text: &str) -> bool {
+    mark(text).is_some_and(|mark| {
+        let has = |whole: &str| whole.contains(mark);
+        has(&frame.raw) || frame.text.as_deref().is_some_and(has)
+    })
+}
+
+/// What looks like something else is spelt out.
+fn plain(text: &str) -> String {
+    let is_hidden = |c: char| c.is_control() || ('\u{300}'..'\u{370}').contains(&c);
+    text.chars().fold(String::new(), |mut all, c| {
+        if is_hidden(c) {
+            all.extend(c.escape_default());
+        } else {
+            all.push(c);
+        }
+        all
+    })
+}
+
+/// A text in a sentence.
+fn quoted(text: &str) -> String {
+    match text {
+        "" => "an empty text".to_owned(),
+        " " => "a text that is one space".to_owned(),
+        _ => format!("`{}`", plain(text)),
+    }
+}
+
 /// A frame that has the text somewhere, but not as the contract says.
 fn in_another_shape(reader: &Talk, sender: &Talk, text: &str) -> Option<Fault> {
-    let start = text.split(' ').next().unwrap_or(text);
-    let frame = texts(reader).find(|said| said.raw.contains(start))?;
-    let as_agreed = frame.from.as_deref() == Some(&sender.name);
-    if as_agreed && frame.text.as_deref() == Some(text) {
+    const NEXT: &str = "Send {\"from\": the sender's name, \"text\": the text}, as JSON.";
+    const AS_IT_CAME: &str =
+        "Pass a text and a name on as they came: nothing trimmed, cut, replaced or normalised.";
+    let frame = texts(reader).find(|said| resembles(said, text))?;
+    let (from, came) = (frame.from.as_deref(), frame.text.as_deref());
+    let is_senders = from == Some(&sender.name);
+    if is_senders && came == Some(text) {
         return None;
     }
+    let said = format!("`{}` said {}", plain(&sender.name), quoted(text));
+    let (what_came, next_step) = match (from, came) {
+        (Some(_), Some(came)) if is_senders => (
+            format!("what came was the text {}", quoted(came)),
+            AS_IT_CAME,
+        ),
+        (Some(from), Some(came)) if came == text => {
+            (format!("it came from `{}`", plain(from)), AS_IT_CAME)
+        }
+        _ => (format!("what came was `{}`", shown(frame)), NEXT),
+    };
     Some(
         Fault::new(
             Diagnosis::WrongBody,
-            format!(
-                "`{}` said `{text}`, and what came was `{}`.",
-                sender.name,
-                shown(frame)
-            ),
-            "Send {\"from\": the sender's name, \"text\": the text}, as JSON.",
+            format!("{said}, and {what_came}."),
+            next_step,
         )
         .proved_by([sender.exchange, reader.exchange]),
     )
+}
+
+/// What came although nobody in the room said it, or had said it by then; and what came
+/// from somebody who did not say it.
+pub(super) fn unasked(seen: &Observation) -> Option<Fault> {
+    let talks = || seen.talks.iter().filter(|t| t.about == "talk");
+    let first = talks().next()?;
+    for reader in talks() {
+        let spoof = texts(reader).find(|said| {
+            let is_spoof = |text: &str| text.ends_with("-spoof");
+            said.text.as_deref().is_some_and(is_spoof) && said.from.as_deref() != Some(&first.name)
+        });
+        if let Some(spoof) = spoof {
+            let from = spoof.from.as_deref().unwrap_or_default();
+            return Some(
+                Fault::new(
+                    Diagnosis::WrongBody,
+                    format!(
+                        "`{}` sent a frame with \"from\": \"bob\" beside its text, and it came from \
+                         `{from}`.",
+                        first.name
+                    ),
+                    "Say who sends a message by the name that its connection was opened with, \
+                     whatever stands in the frame.",
+                )
+                .proved_by([first.exchange, reader.exchange]),
+            );
+        }
+    }
+    let everybody = || {
+        seen.talks
+            .iter()
+            .filter(|t| matches!(t.about, "talk" | "late"))
+    };
+    for reader in everybody() {
+        let said: Vec<_> = talks()
+            .filter(|talk| talk.room == reader.room)
+            .flat_map(|talk| &talk.said)
+            .collect();
+        let is_a_newcomer = reader.about == "late";
+        let unasked = texts(reader).find_map(|frame| {
+            if frame.error || frame.text.as_deref().is_some_and(|t| t.ends_with("-spoof")) {
+                return None;
+            }
+            let is_it =
+                |text: &&&String| frame.text.as_ref() == Some(text) || resembles(frame, text);
+            match said.iter().find(is_it) {
+                Some(text) if is_a_newcomer && !text.ends_with(" max") => {
+                    Some((frame, "had been said before it came"))
+                }
+                Some(_) => None,
+                None => Some((frame, "nobody had said")),
+            }
+        });
+        if let Some((frame, why)) = unasked {
+            return Some(
+                Fault::new(
+                    Diagnosis::WrongBody,
+                    format!("`{}` was sent `{}`, which {why}.", reader.name, shown(frame)),
+                    "Send a reader what is said in its room while it is there, and nothing else: no \
+                     welcome, no notice of who comes or goes, nothing of what was said before.",
+                )
+                .proved_by([reader.exchange]),
+            );
+        }
+    }
+    None
 }
 
 /// The page, and upgrades without a room or a name.
@@ -182,8 +308,12 @@ pub(super) fn mixed(seen: &Observation) -> Option<Fault> {
                 Fault::new(
                     Diagnosis::RoomsMixed,
                     format!(
-                        "`{}` said `{text}` in the room `{}`, and `{}` heard it in the room `{}`.",
-                        speaker.name, speaker.room, reader.name, reader.room
+                        "`{}` said {} in the room `{}`, and `{}` heard it in the room `{}`.",
+                        speaker.name,
+                        quoted(text),
+                        plain(&speaker.room),
+                        reader.name,
+                        plain(&reader.room)
                     ),
                     "A room is known by its whole name, letter by letter: `HashMap<String, Room>`, \
                      and its key as it came.",
@@ -352,6 +482,9 @@ fn numbers(talk: &Talk) -> Vec<Result<u64, u64>> {
 
 const ALL: u64 = (GO_BY / LONG) as u64;
 
+/// So many of them before the slow reader reads on.
+const AT_FIRST: u64 = (GO_BY_AT_FIRST / LONG) as u64;
+
 /// Everything was kept for a reader that read nothing, twice over.
 pub(super) fn unbounded(seen: &Observation) -> Option<Fault> {
     let late = seen.talks.iter().find(|talk| talk.about == "late")?;
@@ -486,6 +619,8 @@ pub(super) fn untold(seen: &Observation) -> Option<Fault> {
             "After {got} of {ALL} messages the slow reader's connection broke: {why}."
         )),
         None if next >= ALL => None,
+        // It got all of them, and somebody else was the slow reader from then on.
+        None if next >= AT_FIRST && seen.talks.iter().any(|talk| talk.about == "late") => None,
         None => silently(format!(
             "The slow reader got {got} of {ALL} messages and then no more, and was told of {told} \
              that it missed."
@@ -513,6 +648,22 @@ pub(super) fn how_told(seen: &Observation) -> String {
     }
 }
 
+const LET_PASS: &str = "Let messages of 64 KiB pass, framing and all.";
+
+fn what_was_long(about: &str) -> &'static str {
+    match about {
+        "32 KiB" => "A text of 32 KiB",
+        _ => "A text of 32 KiB, full of quotes that make its frame one of 64 KiB,",
+    }
+}
+
+fn with_code(end: &End) -> String {
+    match end {
+        End::Closed(Some(code)) => format!(" with code {code}"),
+        _ => String::new(),
+    }
+}
+
 /// What bad frames did.
 pub(super) fn frames(seen: &Observation) -> Option<Fault> {
     let of = |about| seen.talks.iter().find(|talk| talk.about == about);
@@ -531,18 +682,43 @@ pub(super) fn frames(seen: &Observation) -> Option<Fault> {
             Fault::new(
                 Diagnosis::OversizedAccepted,
                 format!(
-                    "A frame with a text of {} KiB was passed on to everybody.",
-                    heard.length >> 10
+                    "A frame of one byte over 64 KiB was passed on to everybody, with a text of {} \
+                     bytes.",
+                    heard.length
                 ),
                 "Set a limit: `WebSocketUpgrade::max_message_size` and `max_frame_size`, 64 KiB.",
             )
             .proved_by(evidence),
         );
     }
+    if let Some(fault) = odd_error(seen).or_else(|| cut(seen)) {
+        return Some(fault.proved_by(evidence));
+    }
     let over = |talk: &Talk| {
         let goodbye = talk.heard.goodbye.map(End::Closed);
         goodbye.or_else(|| talk.heard.end.clone())
     };
+    let of_32_kib = |met: &&Rendezvous| met.about.starts_with("32 KiB");
+    let refused = seen
+        .rendezvous
+        .iter()
+        .filter(of_32_kib)
+        .find(|met| met.reached == 0);
+    let went_on = texts(good).any(|said| said.text.as_deref() == Some("so am i"));
+    if let (true, Some(met), Some(end)) = (went_on, refused, over(good)) {
+        return Some(
+            Fault::new(
+                Diagnosis::NotDelivered,
+                format!(
+                    "{} was sent, and its sender's connection ended{}.",
+                    what_was_long(met.about),
+                    with_code(&end)
+                ),
+                LET_PASS,
+            )
+            .proved_by(evidence),
+        );
+    }
     if let Some((who, end)) = over(good)
         .map(|end| ("somebody else's", end))
         .or_else(|| over(bad).map(|end| ("its sender's", end)))
@@ -552,10 +728,7 @@ pub(super) fn frames(seen: &Observation) -> Option<Fault> {
                 Diagnosis::BadFrameKills,
                 format!(
                     "After a bad frame {who} connection ended{}.",
-                    match end {
-                        End::Closed(Some(code)) => format!(" with code {code}"),
-                        _ => String::new(),
-                    }
+                    with_code(&end)
                 ),
                 "Answer a frame that you cannot read with {\"error\": …}, and go on: no `unwrap` on \
                  what a client sends, and no `break`.",
@@ -572,39 +745,45 @@ pub(super) fn frames(seen: &Observation) -> Option<Fault> {
         .find(gone_on)
         .map(|met| (met, QUIET))
         .or_else(|| given_up(seen))
-        .or_else(|| wrong_end(huge).map(|met| (met, QUIET)))?;
+        .or_else(|| wrong_end(huge, &TOO_LONG).map(|met| (met, QUIET)))
+        .or_else(|| wrong_end(of("bytes")?, &TOO_LONG_IN_BYTES).map(|met| (met, QUIET)))?;
     let after = words(after);
     let fault = match met.about {
-        "go on" | "32 KiB" | "after all" => Fault::new(
-            if met.about == "32 KiB" {
-                Diagnosis::NotDelivered
-            } else {
-                Diagnosis::BadFrameKills
-            },
-            if met.about == "32 KiB" {
-                format!("A text of 32 KiB did not come to everybody, for {after}.")
-            } else {
-                format!("After a bad frame, messages no longer came to everybody, for {after}.")
-            },
-            if met.about == "32 KiB" {
-                "Let messages of 64 KiB pass, framing and all."
-            } else {
-                "One client's mistake must not end what others need: a room's task, a lock that is \
-                 poisoned by a panic, a channel."
-            },
+        long @ ("32 KiB" | "32 KiB, in 64") => Fault::new(
+            Diagnosis::NotDelivered,
+            format!(
+                "{} did not come to everybody, for {after}.",
+                what_was_long(long)
+            ),
+            LET_PASS,
         ),
-        "too long" => Fault::new(
+        "go on" | "after all" => Fault::new(
+            Diagnosis::BadFrameKills,
+            format!("After a bad frame, messages no longer came to everybody, for {after}."),
+            "One client's mistake must not end what others need: a room's task, a lock that is \
+             poisoned by a panic, a channel.",
+        ),
+        "too long" | "too long, in bytes" => Fault::new(
             Diagnosis::OversizedAccepted,
             format!(
-                "A text of 66 KiB was sent, and in {after} its sender was not told so with close code \
-                 1009."
+                "A {} frame of one byte over 64 KiB was sent, and in {after} its sender was not told \
+                 so with close code 1009.",
+                if met.about == "too long" {
+                    "text"
+                } else {
+                    "binary"
+                }
             ),
             "Set `max_message_size` and `max_frame_size` to 64 KiB, and close with code 1009 when \
              the limit is passed.",
         ),
         what => Fault::new(
             Diagnosis::BadFrameIgnored,
-            format!("A frame was sent ({what}), and its sender was not told, for {after}."),
+            if texts(good).any(|said| said.text.as_deref() == Some("hello?")) {
+                format!("A frame was sent ({what}), and was passed on as if it were a message.")
+            } else {
+                format!("A frame was sent ({what}), and its sender was not told, for {after}.")
+            },
             "Answer a frame that you cannot read with {\"error\": \"what was expected\"}, to its \
              sender alone.",
         ),
@@ -612,42 +791,125 @@ pub(super) fn frames(seen: &Observation) -> Option<Fault> {
     Some(fault.proved_by(evidence))
 }
 
-/// A connection that a frame over the limit has ended, but not with code 1009.
-fn wrong_end(huge: &Talk) -> Option<&'static Rendezvous> {
-    static TOO_LONG: Rendezvous = Rendezvous {
+const fn too_long(about: &'static str) -> Rendezvous {
+    Rendezvous {
         sat_idle: None,
-        about: "too long",
+        about,
         wanted: 1,
         reached: 0,
         waited: Waited::GaveUp(QUIET),
         released: mock_services::moment::Moment::from_micros(0),
-    };
+    }
+}
+
+static TOO_LONG: Rendezvous = too_long("too long");
+static TOO_LONG_IN_BYTES: Rendezvous = too_long("too long, in bytes");
+
+/// A connection that a frame over the limit has ended, but not with code 1009.
+fn wrong_end(huge: &Talk, met: &'static Rendezvous) -> Option<&'static Rendezvous> {
     let goodbye = huge.heard.goodbye.map(End::Closed);
     match goodbye.as_ref().or(huge.heard.end.as_ref()) {
         Some(End::Closed(Some(1009))) => None,
         // The reset of a connection with unread bytes may overtake a close frame;
         // on Linux, what came before it is read all the same.
         Some(End::Vanished) if cfg!(not(target_os = "linux")) => None,
-        Some(_) => Some(&TOO_LONG),
+        Some(_) => Some(met),
         None => None,
     }
 }
 
-/// Pings and goodbyes that were not answered.
-pub(super) fn protocol(seen: &Observation) -> Option<Fault> {
+/// An error that went to others, or is no text.
+fn odd_error(seen: &Observation) -> Option<Fault> {
     let of = |about| seen.talks.iter().find(|talk| talk.about == about);
+    if let Some(said) = texts(of("good")?).find(|said| said.error) {
+        return Some(Fault::new(
+            Diagnosis::WrongBody,
+            format!(
+                "`bad` sent a frame that is no message, and `good` was told `{}`.",
+                shown(said)
+            ),
+            "Tell the sender of a bad frame alone: an error goes into its own queue, and not to the \
+             room.",
+        ));
+    }
+    let said = texts(of("bad")?).find(|said| said.error && is_no_text(&said.raw))?;
+    Some(Fault::new(
+        Diagnosis::WrongBody,
+        format!(
+            "A bad frame was answered with `{}`, in which the error is no text.",
+            shown(said)
+        ),
+        "Send {\"error\": \"what was expected\"}: a sentence for the one who reads it.",
+    ))
+}
+
+/// Whether the beginning of a frame shows an `error` that is no text.
+fn is_no_text(raw: &str) -> bool {
+    let value = raw
+        .split_once("\"error\"")
+        .and_then(|(_, rest)| rest.trim_start().strip_prefix(':'))
+        .map(str::trim_start);
+    value.is_some_and(|value| !value.is_empty() && !value.starts_with('"'))
+}
+
+/// Texts of 32 KiB that did not come whole.
+fn cut(seen: &Observation) -> Option<Fault> {
+    let readers = || {
+        seen.talks
+            .iter()
+            .filter(|t| matches!(t.about, "bad" | "good"))
+    };
+    let cut = |start| {
+        let is_cut = move |said: &&Said| {
+            said.text
+                .as_deref()
+                .is_some_and(|text| text.starts_with(start))
+                && said.length != LONGEST_TEXT
+        };
+        readers().find_map(|talk| Some((talk, texts(talk).find(is_cut)?)))
+    };
+    let (reader, said) = cut("long:").or_else(|| cut("quotes:"))?;
+    Some(Fault::new(
+        Diagnosis::WrongBody,
+        format!(
+            "A text of {LONGEST_TEXT} bytes was sent, and {} of them came to `{}`.",
+            said.length, reader.name
+        ),
+        "Pass a text of up to 32 KiB on whole.",
+    ))
+}
+
+/// Pings and goodbyes that were not answered, and texts in pieces that were not put
+/// together.
+pub(super) fn protocol(seen: &Observation) -> Option<Fault> {
+    const PING: &str = "Keep reading while you wait for anything else: the library answers pings, but \
+         only when somebody reads.";
+    let of = |about| seen.talks.iter().find(|talk| talk.about == about);
+    let evidence = |about| of(about).map(|talk| talk.exchange);
     if let Some((met, after)) = given_up(seen) {
         let after = words(after);
-        return Some(if met.about == "pong" {
+        let ping = |what, next| {
             Fault::new(
                 Diagnosis::PingIgnored,
-                format!("A ping was sent, and no pong with its payload came, for {after}."),
-                "Keep reading while you wait for anything else: the library answers pings, but only \
-                 when somebody reads.",
+                format!("{what}, and no pong with its payload came, for {after}."),
+                next,
             )
-            .proved_by(of("ping").map(|talk| talk.exchange))
-        } else {
-            Fault::new(
+            .proved_by(evidence("ping"))
+        };
+        const WHOLE: &str = "Answer each ping with a pong, and put its payload into it byte by byte: up to \
+             125 of them, or none.";
+        return Some(match met.about {
+            "pong" => ping("A ping was sent", PING),
+            "pong of 125 bytes" => ping(
+                "A second ping was sent, with 125 bytes that are no UTF-8",
+                WHOLE,
+            ),
+            "pong of nothing" => ping("A ping without a payload was sent", WHOLE),
+            "pong between fragments" => {
+                ping("A ping was sent between two fragments of a text", PING)
+            }
+            about @ ("fragments" | "fragments and a ping") => in_pieces(of("ping")?, about, &after),
+            _ => Fault::new(
                 Diagnosis::CloseIgnored,
                 format!(
                     "A client said goodbye with a close frame, and the connection did not end, for \
@@ -656,35 +918,77 @@ pub(super) fn protocol(seen: &Observation) -> Option<Fault> {
                 "When a close frame comes, answer it and let go of the connection: read on until the \
                  stream ends, then drop both halves.",
             )
-            .proved_by(of("close").map(|talk| talk.exchange))
+            .proved_by(evidence("close")),
         });
     }
-    for (about, code) in [("close", 1000), ("close-own", 4321)] {
+    let ping = of("ping")?;
+    let unheard = seen
+        .rendezvous
+        .iter()
+        .find(|met| met.about.starts_with("fragments") && met.reached == 0);
+    if let Some(met) = unheard {
+        return Some(in_pieces(ping, met.about, ""));
+    }
+    for (about, code) in [
+        ("close", Some(1000)),
+        ("close-own", Some(4321)),
+        ("close-empty", None),
+    ] {
         let talk = of(about)?;
-        let observed = match &talk.heard.end {
-            Some(End::Closed(answered)) if answered.is_none_or(|answered| answered == code) => {
-                continue;
-            }
-            Some(End::Closed(answered)) => format!(
-                "A client said goodbye with code {code}, and was answered with {}.",
-                answered.map_or_else(|| "no code".to_owned(), |code| format!("code {code}"))
+        let said = match code {
+            Some(code) => format!("code {code}"),
+            None => "a close frame without a code".to_owned(),
+        };
+        let (observed, next_step) = match (&talk.heard.end, talk.heard.goodbye) {
+            (Some(End::Closed(answered)), _) if answered.is_none() || *answered == code => continue,
+            (Some(End::Closed(answered)), _) => (
+                format!(
+                    "A client said goodbye with {said}, and was answered with {}.",
+                    answered.map_or_else(|| "no code".to_owned(), |code| format!("code {code}"))
+                ),
+                "Answer a close frame with one of the same code; then end the connection.",
             ),
-            Some(_) => {
+            (Some(_), Some(_)) => (
+                "A client said goodbye with a close frame and was answered with one, and then more \
+                 came."
+                    .to_owned(),
+                "Send one close frame, and after it nothing any more; then end the connection.",
+            ),
+            (Some(_), None) => (
                 "A client said goodbye with a close frame; the connection ended without one."
-                    .to_owned()
-            }
-            None => continue,
+                    .to_owned(),
+                "Answer a close frame with one of the same code; then end the connection.",
+            ),
+            (None, _) => continue,
         };
         return Some(
-            Fault::new(
-                Diagnosis::CloseIgnored,
-                observed,
-                "Answer a close frame with one of the same code; then end the connection.",
-            )
-            .proved_by([talk.exchange]),
+            Fault::new(Diagnosis::CloseIgnored, observed, next_step).proved_by([talk.exchange]),
         );
     }
     None
+}
+
+/// A text that came in fragments, and was not passed on whole.
+fn in_pieces(talk: &Talk, about: &str, after: &str) -> Fault {
+    let sent = match about {
+        "fragments" => "A text was sent in three fragments",
+        _ => "A text was sent in two fragments, with a ping between them",
+    };
+    let goodbye = talk.heard.goodbye.map(End::Closed);
+    let came = match goodbye.as_ref().or(talk.heard.end.as_ref()) {
+        Some(end) => format!("the connection ended{}", with_code(end)),
+        None => match texts(talk).last() {
+            Some(said) => format!("what came was `{}`", shown(said)),
+            None => format!("it did not come back, for {after}"),
+        },
+    };
+    Fault::new(
+        Diagnosis::NotDelivered,
+        format!("{sent}, and {came}."),
+        "Put the fragments of a message together before you read it; only the whole is UTF-8 and \
+         JSON, and a ping may come between them. A WebSocket library does that for you.",
+    )
+    .proved_by([talk.exchange])
 }
 
 /// A few sockets that come and go by themselves.
@@ -749,5 +1053,249 @@ pub(crate) fn health(seen: &Observation, doing: &str) -> Option<Fault> {
             format!("{doing}, GET /healthz was not answered with 200."),
             "Answer GET /healthz with 200 at any time.",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mock_services::moment::Moment;
+
+    use super::*;
+
+    fn talk(about: &'static str, room: &str, name: &str, said: &[&str], heard: &[&str]) -> Talk {
+        let mut talk = Talk {
+            about,
+            room: room.to_owned(),
+            name: name.to_owned(),
+            said: said.iter().map(|text| (*text).to_owned()).collect(),
+            ..Talk::default()
+        };
+        let frames = heard.iter().map(|raw| Frame::Text(Said::from_text(raw)));
+        talk.heard.frames = frames.collect();
+        talk
+    }
+
+    fn seen(talks: Vec<Talk>) -> Observation {
+        Observation {
+            talks,
+            ..Observation::default()
+        }
+    }
+
+    fn met(about: &'static str, reached: usize, waited: Waited<()>) -> Rendezvous {
+        Rendezvous {
+            about,
+            wanted: 1,
+            reached,
+            waited,
+            released: Moment::from_micros(0),
+            sat_idle: None,
+        }
+    }
+
+    fn said(fault: Option<Fault>) -> Option<(Diagnosis, String)> {
+        fault.map(|fault| (fault.diagnosis, fault.observed))
+    }
+
+    /// What is said of somebody who said that, and heard that.
+    fn alone(says: &[&str], hears: &[&str]) -> Option<(Diagnosis, String)> {
+        let seen = seen(vec![talk("talk", "r", "ann", says, hears)]);
+        said(
+            mixed(&seen)
+                .or_else(|| delivered(&seen))
+                .or_else(|| unasked(&seen)),
+        )
+    }
+
+    #[test]
+    fn what_was_said_twice_comes_twice() {
+        let once = r#"{"from": "ann", "text": "r-x"}"#;
+        assert_eq!(alone(&["r-x"], &[once]), None);
+        assert_eq!(alone(&["r-x", "r-x"], &[once, once]), None);
+        // Without a silence nothing says that it will not come.
+        assert_eq!(alone(&["r-x", "r-x"], &[once]), None);
+        let (diagnosis, observed) = alone(&["r-x"], &[once, once]).unwrap();
+        assert_eq!(diagnosis, Diagnosis::Duplicated);
+        assert_eq!(
+            observed,
+            "`ann` said `r-x` once, and it came to `ann` 2 times."
+        );
+        let mut silent = seen(vec![talk("talk", "r", "ann", &["r-x", "r-x"], &[once])]);
+        silent
+            .rendezvous
+            .push(met("delivered", 0, Waited::GaveUp(QUIET)));
+        let (diagnosis, observed) = said(delivered(&silent)).unwrap();
+        assert_eq!(diagnosis, Diagnosis::NotDelivered);
+        assert!(
+            observed.contains("twice in the room `r`, and the second one"),
+            "{observed}"
+        );
+    }
+
+    #[test]
+    fn a_text_and_a_name_come_as_they_are() {
+        for (says, comes, wanted) in [
+            (" r-x ", "r-x", "what came was the text `r-x`."),
+            ("r-x\ny", "r-x y", "what came was the text `r-x y`."),
+            (
+                "r-x e\u{301}",
+                "r-x \u{e9}",
+                "said `r-x e\\u{301}`, and what came was the text `r-x é`.",
+            ),
+        ] {
+            let raw = serde_json::json!({"from": "ann", "text": comes}).to_string();
+            let (diagnosis, observed) = alone(&[says], &[&raw]).unwrap();
+            assert_eq!(diagnosis, Diagnosis::WrongBody);
+            assert!(observed.contains(wanted), "{observed}");
+        }
+        let (_, observed) = alone(&["r-x"], &[r#"{"from": "an", "text": "r-x"}"#]).unwrap();
+        assert_eq!(observed, "`ann` said `r-x`, and it came from `an`.");
+    }
+
+    #[test]
+    fn nothing_comes_that_nobody_said() {
+        let mine = r#"{"from": "ann", "text": "r-x"}"#;
+        let notice = r#"{"from": "server", "text": "ann is here"}"#;
+        let (diagnosis, observed) = alone(&["r-x"], &[notice, mine]).unwrap();
+        assert_eq!(diagnosis, Diagnosis::WrongBody);
+        assert!(observed.ends_with("which nobody had said."), "{observed}");
+        // What has other keys may be an error, and may be a message.
+        for spoof in [
+            r#"{"error": "keys"}"#,
+            r#"{"from": "ann", "text": "r-spoof"}"#,
+        ] {
+            assert_eq!(alone(&["r-x"], &[mine, spoof]), None);
+        }
+        let spoof = r#"{"from": "bob", "text": "r-spoof"}"#;
+        let (_, observed) = alone(&["r-x"], &[mine, spoof]).unwrap();
+        assert!(observed.ends_with("it came from `bob`."), "{observed}");
+    }
+
+    #[test]
+    fn who_comes_late_hears_nothing_of_what_was_said_before() {
+        let old = r#"{"from": "ann", "text": "r-x"}"#;
+        let new = r#"{"from": "ann", "text": "r-hello max"}"#;
+        let of = |heard: &[&str]| {
+            let seen = seen(vec![
+                talk("talk", "r", "ann", &["r-x", "r-hello max"], &[old, new]),
+                talk("late", "r", "max", &[], heard),
+            ]);
+            said(delivered(&seen).or_else(|| unasked(&seen)))
+        };
+        assert_eq!(of(&[new]), None);
+        assert_eq!(of(&[]), None);
+        let (_, observed) = of(&[old, new]).unwrap();
+        assert!(
+            observed.ends_with("which had been said before it came."),
+            "{observed}"
+        );
+    }
+
+    /// What is said of bad frames after which that was heard.
+    fn after_bad_frames(bad: &[&str], good: &[&str]) -> Option<(Diagnosis, String)> {
+        let of = |about, heard| talk(about, "r", about, &[], heard);
+        let seen = seen(vec![
+            of("bad", bad),
+            of("good", good),
+            of("huge", &[]),
+            of("bytes", &[]),
+        ]);
+        said(frames(&seen))
+    }
+
+    #[test]
+    fn an_error_is_a_text_for_its_sender_alone() {
+        let error = r#"{"error": "a text, please"}"#;
+        assert_eq!(after_bad_frames(&[error], &[]), None);
+        assert_eq!(
+            after_bad_frames(&[r#"{"error":"an \"error\": 4"}"#], &[]),
+            None
+        );
+        let (diagnosis, _) = after_bad_frames(&[error], &[error]).unwrap();
+        assert_eq!(diagnosis, Diagnosis::WrongBody);
+        for odd in [
+            r#"{"error": 400}"#,
+            r#"{"error" :null}"#,
+            r#"{"error":{"a":1}}"#,
+        ] {
+            assert!(is_no_text(odd), "{odd}");
+        }
+        let (_, observed) = after_bad_frames(&[r#"{"error": 400}"#], &[]).unwrap();
+        assert!(observed.contains("`{\"error\": 400}`"), "{observed}");
+    }
+
+    #[test]
+    fn a_text_of_32_kib_comes_whole() {
+        let long = |length: usize| {
+            let text = format!("long:{}", "x".repeat(length - "long:".len()));
+            serde_json::json!({"from": "good", "text": text}).to_string()
+        };
+        assert_eq!(after_bad_frames(&[&long(LONGEST_TEXT)], &[]), None);
+        let (_, observed) = after_bad_frames(&[&long(16_384)], &[]).unwrap();
+        assert_eq!(
+            observed,
+            "A text of 32768 bytes was sent, and 16384 of them came to `bad`."
+        );
+    }
+
+    #[test]
+    fn goodbyes_are_answered_once_and_in_kind() {
+        let of = |code, end: End, goodbye| {
+            let mut talks = vec![talk("ping", "r", "ping", &[], &[])];
+            for (about, right) in [
+                ("close", Some(1000)),
+                ("close-own", Some(4321)),
+                ("close-empty", None),
+            ] {
+                let mut one = talk(about, "r", about, &[], &[]);
+                let is_it = right == code;
+                one.heard.end = Some(if is_it {
+                    end.clone()
+                } else {
+                    End::Closed(right)
+                });
+                one.heard.goodbye = if is_it { goodbye } else { Some(right) };
+                talks.push(one);
+            }
+            said(protocol(&seen(talks))).map(|(_, observed)| observed)
+        };
+        assert_eq!(of(Some(4321), End::Closed(None), Some(None)), None);
+        assert_eq!(of(None, End::Closed(None), Some(None)), None);
+        let answered = of(None, End::Closed(Some(1000)), Some(Some(1000))).unwrap();
+        assert!(
+            answered.contains("without a code, and was answered with code 1000"),
+            "{answered}"
+        );
+        let more = of(Some(1000), End::Broken("…".to_owned()), Some(Some(1000))).unwrap();
+        assert!(more.ends_with("and then more came."), "{more}");
+        let none = of(Some(1000), End::Vanished, None).unwrap();
+        assert!(none.ends_with("ended without one."), "{none}");
+    }
+
+    #[test]
+    fn fragments_are_one_text() {
+        let of = |reached, heard: &[&str]| {
+            let mut all = vec![talk("ping", "r", "ping", &[], heard)];
+            for (about, code) in [
+                ("close", Some(1000)),
+                ("close-own", Some(4321)),
+                ("close-empty", None),
+            ] {
+                let mut one = talk(about, "r", about, &[], &[]);
+                one.heard.end = Some(End::Closed(code));
+                all.push(one);
+            }
+            let mut seen = seen(all);
+            seen.rendezvous
+                .push(met("fragments", reached, Waited::Done(())));
+            said(protocol(&seen))
+        };
+        assert_eq!(of(1, &[]), None);
+        let (diagnosis, observed) = of(0, &[r#"{"error": "what?"}"#]).unwrap();
+        assert_eq!(diagnosis, Diagnosis::NotDelivered);
+        assert!(
+            observed.contains("three fragments, and what came was"),
+            "{observed}"
+        );
     }
 }

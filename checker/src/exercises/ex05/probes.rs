@@ -1,20 +1,25 @@
 //! What the chat is told, and who listens. None of this judges.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame as Raw;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::asleep::{self, median};
-use crate::client::Frame;
+use crate::client::{Frame, Said};
 use crate::exercises::guests::{self, Guest, hear_within, leave};
 use crate::observation::{Observation, Stutter, Talk};
 use crate::probe::note_health;
 use crate::stage::{ANSWER_QUIET, QUIET, Stage, Trouble, Waited};
 
-/// Bytes that go by a reader that does not read, at first.
+/// Bytes that go by a reader that does not read, at first; and once it has read all
+/// that there was for it.
 pub(super) const GO_BY: usize = 8 << 20;
+pub(super) const GO_BY_AT_FIRST: usize = 6 << 20;
 
 /// Bytes of the text of one of those messages.
 pub(super) const LONG: usize = 1024;
@@ -90,21 +95,35 @@ pub(super) async fn rooms(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
     let capital = word[..1].to_uppercase() + &word[1..];
     let longer = format!("{word}2");
     let odd = format!("{word} & café/1");
+    let long = format!("{word} of all who read a book a week, and talk of it");
+    let mut rooms = vec![
+        (word.clone(), "ann"),
+        (word.clone(), "bob"),
+        (word.clone(), "bob"),
+        (word.clone(), "Zoë & co"),
+        (longer.clone(), "ann"),
+        (longer, "dan"),
+        (capital, "eve"),
+        (odd, "fay"),
+    ];
+    rooms.extend([
+        // Names with spaces around them, and long ones.
+        (word.clone(), " Anna Katharina Schmidt "),
+        (format!("{word} "), "gil"),
+        (format!("{word} & café/2"), "hal"),
+        (format!("{word} & café-1"), "ida"),
+        (format!("{word} & cafè/1"), "joe"),
+        (format!("{word} & cafe\u{301}/1"), "kim"),
+        (format!("{long}, 1"), "lee"),
+        (format!("{long}, 2"), "mia"),
+    ]);
     let mut guests = Vec::new();
-    for (room, name) in [
-        (&word, "ann"),
-        (&word, "bob"),
-        (&word, "bob"),
-        (&word, "Zoë & co"),
-        (&longer, "ann"),
-        (&longer, "dan"),
-        (&capital, "eve"),
-        (&odd, "fay"),
-    ] {
+    for (room, name) in &rooms {
         guests.push(join(stage, seen, "talk", room, name, true).await?);
     }
     // An upgrade is answered before its handler runs: let all of them come in.
     stage.idle().await;
+    let mut flowing = true;
     for round in 0..2 {
         for (nth, guest) in guests.iter_mut().enumerate() {
             say(guest, format!("{word}-{nth}-{round} \"quoted\" ünï")).await;
@@ -122,8 +141,12 @@ pub(super) async fn rooms(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
                 .all(|guest| guest.ended() || guest.texts() >= wanted(guests, guest))
         };
         if !hear(stage, seen, "delivered", &guests, all).await? {
+            flowing = false;
             break;
         }
+    }
+    if flowing {
+        odd_texts(stage, seen, &mut guests, &word).await?;
     }
     // Whatever is still to come that should not.
     stage.idle().await;
@@ -169,6 +192,81 @@ pub(super) async fn rooms(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
             });
         }
     }
+    Ok(())
+}
+
+/// Whether everybody who talks there has heard that text.
+fn all_heard(guests: &[Guest], room: &str, text: &str) -> bool {
+    let is_it =
+        |frame: &Frame| matches!(frame, Frame::Text(said) if said.text.as_deref() == Some(text));
+    guests
+        .iter()
+        .filter(|guest| guest.talk.about == "talk" && guest.talk.room == room)
+        .all(|guest| guest.ended() || guest.look(is_it) > 0)
+}
+
+/// Texts that are not plain; then somebody comes late, and leaves again; and what one says
+/// bears the name of another.
+async fn odd_texts(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    guests: &mut Vec<Guest>,
+    room: &str,
+) -> Result<(), Trouble> {
+    let texts = vec![
+        format!("  {room}-spaces around it  "),
+        format!("{room}-lines\nand a\ttab"),
+        format!("{room}-crab \u{1f980}"),
+        format!("{room}-accent e\u{301}"),
+        String::new(),
+        " ".to_owned(),
+        format!("{room}-twice"),
+        format!("{room}-twice"),
+    ];
+    let wanted: Vec<_> = guests
+        .iter()
+        .map(|guest| {
+            guest.texts()
+                + if guest.talk.room == room {
+                    texts.len()
+                } else {
+                    0
+                }
+        })
+        .collect();
+    say_all(&mut guests[0], texts).await;
+    let all = |guests: &[Guest]| {
+        let mut each = guests.iter().zip(&wanted);
+        each.all(|(guest, wanted)| guest.ended() || guest.texts() >= *wanted)
+    };
+    if !hear(stage, seen, "delivered", guests, all).await? {
+        return Ok(());
+    }
+    let mut late = join(stage, seen, "late", room, "max", true).await?;
+    stage.idle().await;
+    let text = format!("{room}-hello max");
+    say(&mut guests[0], text.clone()).await;
+    if !hear(stage, seen, "delivered", guests, |guests| {
+        all_heard(guests, room, &text)
+    })
+    .await?
+    {
+        return Ok(());
+    }
+    if let Some(socket) = &mut late.socket {
+        socket.close(1000).await;
+    }
+    stage.idle().await;
+    // Whether other keys are an error is not said; whose message it is, is.
+    let spoof = json!({ "text": format!("{room}-spoof"), "from": "bob" });
+    guests[0].say(Message::text(spoof.to_string())).await;
+    let text = format!("{room}-bye max");
+    say(&mut guests[0], text.clone()).await;
+    hear(stage, seen, "delivered", guests, |guests| {
+        all_heard(guests, room, &text)
+    })
+    .await?;
+    guests.push(late);
     Ok(())
 }
 
@@ -239,30 +337,49 @@ pub(super) async fn slow_reader(stage: &Stage<'_>, seen: &mut Observation) -> Re
     let memory = |stage: &Stage<'_>| stage.program.figures().map(|figures| figures.resident);
     seen.figures.push(("before", memory(stage)));
     let mut spoken = 0;
-    let flowing = go_by(stage, seen, &mut guests, &mut spoken, GO_BY).await?;
+    let flowing = go_by(stage, seen, &mut guests, &mut spoken, GO_BY_AT_FIRST).await?;
     if !flowing {
-        // Do they wait for the reader, or does everything stand still?
-        note_health(stage.health().await?, seen, &mut JoinSet::new());
+        still(stage, seen).await?;
+        seen.figures.push(("after", memory(stage)));
+        leave(guests, seen);
+        return Ok(());
     }
-    seen.figures.push(("after", memory(stage)));
-    if flowing {
-        listen_on(stage, seen, &mut guests, spoken).await?;
-        let whole = guests[0].texts() >= spoken && !guests[0].dismissed();
-        if whole {
-            // Everything had been kept for it. Is there a bound at all? Somebody
-            // who has not read at all comes in, and more goes by.
-            let mut late = join(stage, seen, "late", &room, "late", false).await?;
-            std::mem::swap(&mut guests[0], &mut late);
-            guests.push(late);
-            stage.idle().await;
-            let before = spoken;
-            go_by(stage, seen, &mut guests, &mut spoken, AGAIN * GO_BY).await?;
-            seen.figures.push(("later", memory(stage)));
-            let more = spoken - before;
-            listen_on(stage, seen, &mut guests, more).await?;
+    listen_on(stage, seen, &mut guests, spoken).await?;
+    let whole = guests[0].texts() >= spoken && !guests[0].dismissed();
+    if whole {
+        seen.figures.push(("after", memory(stage)));
+        // Everything had been kept for it. Is there a bound at all? Somebody
+        // who has not read at all comes in, and more goes by.
+        let mut late = join(stage, seen, "late", &room, "late", false).await?;
+        std::mem::swap(&mut guests[0], &mut late);
+        guests.push(late);
+        stage.idle().await;
+        let before = spoken;
+        go_by(stage, seen, &mut guests, &mut spoken, AGAIN * GO_BY).await?;
+        seen.figures.push(("later", memory(stage)));
+        let more = spoken - before;
+        listen_on(stage, seen, &mut guests, more).await?;
+    } else {
+        // Whoever tells of one gap has to tell of the next one, too.
+        if let Some(socket) = &mut guests[0].socket {
+            socket.pause().await;
+        }
+        let more = GO_BY - GO_BY_AT_FIRST;
+        let flowing = go_by(stage, seen, &mut guests, &mut spoken, more).await?;
+        seen.figures.push(("after", memory(stage)));
+        if flowing {
+            listen_on(stage, seen, &mut guests, spoken).await?;
+        } else {
+            still(stage, seen).await?;
         }
     }
     leave(guests, seen);
+    Ok(())
+}
+
+/// Do they wait for the reader, or does everything stand still?
+async fn still(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    note_health(stage.health().await?, seen, &mut JoinSet::new());
     Ok(())
 }
 
@@ -382,8 +499,9 @@ impl Pace {
     }
 }
 
-/// The slow reader (the first) reads on, to the end of what there is for it; then
-/// one more message is said, so that whoever tells of gaps has occasion to.
+/// The slow reader (the first) reads on, until it has got or been told of so many
+/// messages, or to the end of what there is for it; then one more is said, so that
+/// whoever tells of gaps has occasion to.
 async fn listen_on(
     stage: &Stage<'_>,
     seen: &mut Observation,
@@ -393,20 +511,76 @@ async fn listen_on(
     if let Some(socket) = &mut guests[0].socket {
         socket.listen();
     }
-    let all = |guests: &[Guest]| guests[0].dismissed() || guests[0].texts() >= spoken;
+    let known = Cell::new((0, 0));
+    let all = |guests: &[Guest]| {
+        guests[0].dismissed()
+            || guests[0].texts() >= spoken
+            || guests[0].socket.as_ref().is_some_and(|socket| {
+                socket.look(|heard| {
+                    let (seen, known_so_far) = known.get();
+                    let more = heard.frames.iter().skip(seen).map(accounts_for);
+                    let now = more.fold(known_so_far, u64::saturating_add);
+                    known.set((heard.frames.len(), now));
+                    now >= spoken as u64
+                })
+            })
+    };
     let waiting = stage.journal.until(|_| all(guests).then_some(()));
     let read = stage.patiently(waiting, QUIET).await?;
     seen.too_busy |= read == Waited::TooBusy;
     if guests[0].dismissed() {
         return Ok(());
     }
+    let is_last = |frame: &Frame| matches!(frame, Frame::Text(said) if said.text.as_deref() == Some("last words"));
+    let before = guests[0].look(is_last);
     say(&mut guests[1], "last words".to_owned()).await;
-    let last = |guests: &[Guest]| {
-        let is_last = |frame: &Frame| matches!(frame, Frame::Text(said) if said.text.as_deref() == Some("last words"));
-        guests[0].dismissed() || guests[0].look(is_last) > 0
-    };
+    let last = |guests: &[Guest]| guests[0].dismissed() || guests[0].look(is_last) > before;
     hear(stage, seen, "last words", guests, last).await?;
     Ok(())
+}
+
+/// How many of the numbered messages a frame is, or tells of.
+fn accounts_for(frame: &Frame) -> u64 {
+    match frame {
+        Frame::Text(Said {
+            missed: Some(missed),
+            ..
+        }) => *missed,
+        Frame::Text(said) => said
+            .text
+            .as_deref()
+            .is_some_and(|text| text.contains(':'))
+            .into(),
+        _ => 0,
+    }
+}
+
+/// So long may a text be, in bytes.
+pub(super) const LONGEST_TEXT: usize = 32 << 10;
+
+/// So long may a frame be. What counts is its payload, or its head, too.
+const LONGEST_FRAME: usize = 64 << 10;
+const HEAD: usize = 14;
+
+/// A text of 32 KiB in the longest frame: a quote takes two bytes of it.
+fn quotes() -> String {
+    let start = "quotes:";
+    let (least, most) = (frame(start).len(), LONGEST_FRAME - HEAD);
+    let more = LONGEST_TEXT - start.len();
+    let quotes = most - least - more;
+    format!(
+        "{start}{}{}",
+        "x".repeat(more - quotes),
+        "\"".repeat(quotes)
+    )
+}
+
+/// The connection has ended in the midst of it: what was waited for did not come.
+fn note_unheard(seen: &mut Observation, about: &str, heard: bool) {
+    let met = seen.rendezvous.iter_mut().rfind(|met| met.about == about);
+    if let Some(met) = met.filter(|_| !heard) {
+        met.reached = 0;
+    }
 }
 
 /// Frames that are none of the contract's.
@@ -417,6 +591,7 @@ pub(super) async fn frames(stage: &Stage<'_>, seen: &mut Observation) -> Result<
         join(stage, seen, "bad", &room, "bad", true).await?,
         join(stage, seen, "good", &room, "good", true).await?,
         join(stage, seen, "huge", &room, "huge", true).await?,
+        join(stage, seen, "bytes", &room, "bytes", true).await?,
     ];
     stage.idle().await;
     let errors = |guest: &Guest| guest.look(|f| matches!(f, Frame::Text(said) if said.error));
@@ -425,6 +600,22 @@ pub(super) async fn frames(stage: &Stage<'_>, seen: &mut Observation) -> Result<
         ("no text in it", Message::text(r#"{"txet": "hello?"}"#)),
         ("a text that is a number", Message::text(r#"{"text": 7}"#)),
         ("binary", Message::binary(&b"\x00\x01"[..])),
+        (
+            "binary, with the right JSON",
+            Message::binary(r#"{"text": "hello?"}"#.as_bytes()),
+        ),
+        ("a text that is null", Message::text(r#"{"text": null}"#)),
+        ("an array", Message::text(r#"[{"text": "hello?"}]"#)),
+        ("a string", Message::text(r#""hello?""#)),
+        (
+            "JSON with something after it",
+            Message::text(r#"{"text": "hello?"} hello"#),
+        ),
+        ("an empty one", Message::text("")),
+        (
+            "10,000 brackets, one in another",
+            Message::text("[".repeat(10_000) + &"]".repeat(10_000)),
+        ),
     ] {
         let before = errors(&guests[0]);
         if let Some(socket) = &mut guests[0].socket {
@@ -444,23 +635,34 @@ pub(super) async fn frames(stage: &Stage<'_>, seen: &mut Observation) -> Result<
     say(&mut guests[1], "so am i".to_owned()).await;
     let go_on = |guests: &[Guest]| both(guests, "i am still here") && both(guests, "so am i");
     hear(stage, seen, "go on", &guests, go_on).await?;
-    // 32 KiB pass.
-    let long = format!("long:{}", "x".repeat(32 * 1024 - 5));
+    // 32 KiB pass, also where their frame is as long as a frame may be.
+    let long = format!("long:{}", "x".repeat(LONGEST_TEXT - "long:".len()));
     say(&mut guests[1], long).await;
     hear(stage, seen, "32 KiB", &guests, |guests| {
-        both(guests, "long:")
+        guests[1].dismissed() || both(guests, "long:")
     })
     .await?;
-    // More than 64 KiB do not.
-    if let Some(socket) = &mut guests[2].socket {
-        socket
-            .say(frame(&format!("huge:{}", "x".repeat(66 * 1024))))
-            .await;
+    note_unheard(seen, "32 KiB", both(&guests, "long:"));
+    if !guests[1].dismissed() {
+        say(&mut guests[1], quotes()).await;
+        hear(stage, seen, "32 KiB, in 64", &guests, |guests| {
+            guests[1].dismissed() || both(guests, "quotes:")
+        })
+        .await?;
+        note_unheard(seen, "32 KiB, in 64", both(&guests, "quotes:"));
     }
-    hear(stage, seen, "too long", &guests, |guests| {
-        guests[2].dismissed()
-    })
-    .await?;
+    // More than 64 KiB do not.
+    let huge = frame("huge:").len();
+    let huge = frame(&format!("huge:{}", "x".repeat(LONGEST_FRAME + 1 - huge)));
+    let bytes = Message::binary(vec![b'x'; LONGEST_FRAME + 1]);
+    guests[2].say(huge).await;
+    guests[3].say(bytes).await;
+    for (nth, about) in [(2, "too long"), (3, "too long, in bytes")] {
+        hear(stage, seen, about, &guests, |guests| {
+            guests[nth].dismissed()
+        })
+        .await?;
+    }
     say(&mut guests[1], "after all".to_owned()).await;
     hear(stage, seen, "after all", &guests, |guests| {
         both(guests, "after all")
@@ -470,35 +672,119 @@ pub(super) async fn frames(stage: &Stage<'_>, seen: &mut Observation) -> Result<
     Ok(())
 }
 
-/// Pings, and goodbyes with codes.
+/// Pings, texts in pieces, and goodbyes with codes and without.
 pub(super) async fn protocol(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
-    seen.title = "a ping, and goodbyes".to_owned();
+    seen.title = "pings, a text in fragments, and goodbyes".to_owned();
     let room = word(stage);
     let mut guests = vec![
         join(stage, seen, "ping", &room, "ping", true).await?,
         join(stage, seen, "close", &room, "close", true).await?,
         join(stage, seen, "close-own", &room, "close-own", true).await?,
+        join(stage, seen, "close-empty", &room, "close-empty", true).await?,
     ];
     stage.idle().await;
-    let payload = room.clone().into_bytes();
-    if let Some(socket) = &mut guests[0].socket {
-        socket.say(Message::Ping(payload.clone().into())).await;
-    }
-    let pong = |frame: &Frame| matches!(frame, Frame::Pong(bytes) if *bytes == payload);
-    hear(stage, seen, "pong", &guests, |guests| {
-        guests[0].look(pong) > 0
-    })
-    .await?;
-    for (nth, code) in [(1, 1000), (2, 4321)] {
-        if let Some(socket) = &mut guests[nth].socket {
-            socket.close(code).await;
+    pings(stage, seen, &mut guests, room.as_bytes()).await?;
+    for (nth, code) in [(1, Some(1000)), (2, Some(4321)), (3, None)] {
+        match code {
+            Some(code) => {
+                if let Some(socket) = &mut guests[nth].socket {
+                    socket.close(code).await;
+                }
+            }
+            None => guests[nth].say(Message::Close(None)).await,
         }
         let ended = |guests: &[Guest]| guests[nth].ended();
         // A second's grace before the connection ends is fine.
-        hear_within(stage, seen, "closed", &guests, 6 * QUIET, ended).await?;
+        if !hear_within(stage, seen, "closed", &guests, 6 * QUIET, ended).await? {
+            break;
+        }
     }
     leave(guests, seen);
     Ok(())
+}
+
+/// The first of them pings, each time with another payload, and says texts in fragments.
+async fn pings(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    guests: &mut [Guest],
+    word: &[u8],
+) -> Result<(), Trouble> {
+    let pongs = |guest: &Guest, payload: &[u8]| {
+        guest.look(|frame| matches!(frame, Frame::Pong(bytes) if bytes == payload))
+    };
+    let most: Vec<u8> = (131..=255).collect();
+    for (about, payload) in [
+        ("pong", word),
+        ("pong of 125 bytes", most.as_slice()),
+        ("pong of nothing", &[]),
+    ] {
+        let before = pongs(&guests[0], payload);
+        let ping = Message::Ping(payload.to_vec().into());
+        guests[0].say(ping).await;
+        let answered = |guests: &[Guest]| pongs(&guests[0], payload) > before;
+        if !hear(stage, seen, about, guests, answered).await? {
+            return Ok(());
+        }
+    }
+    for (about, fragments) in [
+        // Cut in the middle of a letter.
+        ("fragments", fragments("in pieces: é", &[14, 21])),
+        ("fragments and a ping", fragments("and a ping: é", &[15])),
+    ] {
+        let [first, rest @ ..] = fragments.as_slice() else {
+            continue;
+        };
+        let mut frames = vec![first.clone()];
+        let between: &[u8] = b"between";
+        if about != "fragments" {
+            frames.push(Message::Ping(between.to_vec().into()));
+        }
+        frames.extend_from_slice(rest);
+        let before = guests[0].texts();
+        guests[0].say_all(frames).await;
+        let whole = |guest: &Guest| {
+            let is_it = |frame: &Frame| matches!(frame, Frame::Text(said) if said.text.as_deref().is_some_and(|text| text.ends_with(": é")));
+            guest.look(is_it)
+        };
+        let is_second = usize::from(about != "fragments");
+        let came = |guests: &[Guest]| guests[0].dismissed() || guests[0].texts() > before;
+        if !hear(stage, seen, about, guests, came).await? {
+            return Ok(());
+        }
+        note_unheard(seen, about, whole(&guests[0]) > is_second);
+        if whole(&guests[0]) <= is_second {
+            return Ok(());
+        }
+        if is_second > 0 {
+            let answered = |guests: &[Guest]| pongs(&guests[0], between) > 0;
+            hear(stage, seen, "pong between fragments", guests, answered).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A text as the fragments of one message.
+fn fragments(text: &str, cuts: &[usize]) -> Vec<Message> {
+    let whole = frame(text).into_data();
+    let mut from = 0;
+    let mut pieces = Vec::new();
+    for to in cuts.iter().copied().chain([whole.len()]) {
+        let kind = if from == 0 {
+            Data::Text
+        } else {
+            Data::Continue
+        };
+        let piece = whole.slice(from..to);
+        let is_last = to == whole.len();
+        pieces.push(Message::Frame(Raw::message(
+            piece,
+            OpCode::Data(kind),
+            is_last,
+        )));
+        from = to;
+    }
+    pieces
 }
 
 /// A thousand clients come and go, in every way there is.
