@@ -372,7 +372,7 @@ async fn exchange(
         entry,
         shared,
     };
-    let bodyless = head.method == hyper::Method::HEAD;
+    let bodyless = head.method == hyper::Method::HEAD || matches!(reply.status, 204 | 304);
     let parts: Pin<Box<dyn Stream<Item = _> + Send>> = if bodyless {
         let mut sending = sending;
         sending.entry.end(Ending::Answered);

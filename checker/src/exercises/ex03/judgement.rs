@@ -98,6 +98,15 @@ fn text(body: &[u8]) -> String {
     }
 }
 
+/// What is too long to be read is told by its beginning and its length.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 120;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+        None => text.to_owned(),
+    }
+}
+
 /// `404 and no body`
 fn answered(whole: &Whole) -> String {
     status_and_body(whole.status, &whole.body)
@@ -188,14 +197,36 @@ fn listed(seen: &Observation, step: &Carried, whole: &Whole) -> Option<Fault> {
             _ => {}
         }
     }
-    let plain = |map: BTreeMap<String, String>| -> BTreeMap<String, String> {
-        map.into_iter()
-            .map(|(name, url)| (name, url.trim_end_matches('/').to_owned()))
-            .collect()
-    };
     let said = serde_json::from_slice::<BTreeMap<String, String>>(&whole.body).ok();
-    if said.map(plain) == Some(plain(known.clone())) {
+    if said.as_ref() == Some(&known) {
         return None;
+    }
+    // The first that differs says more than a long list.
+    if let Some(said) = &said
+        && known.len() > 4
+        && let Some((wrong, url)) = known
+            .iter()
+            .find(|(name, url)| said.get(*name) != Some(*url))
+    {
+        return Some(
+            Fault::new(
+                Diagnosis::WrongBody,
+                format!(
+                    "{} names were registered, `{wrong}` with the URL `{}`; `GET /services` was \
+                     answered with {} names, and {}.",
+                    known.len(),
+                    shown(url),
+                    said.len(),
+                    match said.get(wrong) {
+                        Some(other) => format!("with the URL `{}` for that one", shown(other)),
+                        None => "without that one".to_owned(),
+                    }
+                ),
+                "Answer with one JSON object: each name that is registered now, with its URL as it \
+                 was put (a `Url` adds a `/`: keep the text beside it).",
+            )
+            .proved_by([whole.exchange]),
+        );
     }
     let right = serde_json::to_string(&known).unwrap_or_default();
     Some(
@@ -205,7 +236,8 @@ fn listed(seen: &Observation, step: &Carried, whole: &Whole) -> Option<Fault> {
                 "`GET /services` was answered with `{}`. Right was `{right}`.",
                 text(&whole.body)
             ),
-            "Answer with one JSON object: each name that is registered now, with its URL.",
+            "Answer with one JSON object: each name that is registered now, with its URL as it was \
+             put (a `Url` adds a `/`: keep the text beside it).",
         )
         .proved_by([whole.exchange]),
     )
@@ -373,8 +405,10 @@ fn one_call(call: &Carried) -> Option<Fault> {
             Fault::new(
                 Diagnosis::PathMangled,
                 format!(
-                    "The client asked `{}`; the service was asked `{}`. Right was `{wanted}`.",
-                    call.request, received.target
+                    "The client asked `{}`; the service was asked `{}`. Right was `{}`.",
+                    shown(&call.request),
+                    shown(&received.target),
+                    shown(&wanted)
                 ),
                 "Take path and query from the request's URI as text, percent-encoding and all, and \
                  append them to the service's URL: decoding and encoding again loses `%2F`, and a \
@@ -452,12 +486,41 @@ fn word(call: &Carried) -> String {
         .unwrap_or_default()
 }
 
+/// What a call's headers were, there and back: those to arrive, and those of one
+/// connection.
+struct Lines {
+    there: Headers,
+    near: Headers,
+    back: Headers,
+    near_back: Headers,
+}
+
 /// What is wrong with the headers, both ways.
 pub(super) fn headers(seen: &Observation) -> Option<Fault> {
-    let call = seen.carried.iter().find(|call| call.about == "headers")?;
+    seen.carried.iter().find_map(|call| {
+        let word = word(call);
+        let lines = match call.about {
+            "headers" => Lines {
+                there: probes::end_to_end(&word),
+                near: probes::hop_by_hop(&word),
+                back: probes::answered_with(&word),
+                near_back: probes::hop_by_hop_back(&word),
+            },
+            "more-headers" => Lines {
+                there: probes::more_end_to_end(&word),
+                near: probes::more_hop_by_hop(&word),
+                back: probes::more_answered_with(&word),
+                near_back: probes::more_hop_by_hop_back(&word),
+            },
+            _ => return None,
+        };
+        headers_of(call, &lines)
+    })
+}
+
+fn headers_of(call: &Carried, lines: &Lines) -> Option<Fault> {
     let Ok(whole) = got(call)? else { return None };
     let received = call.received.as_ref()?;
-    let word = word(call);
     let evidence = [whole.exchange, received.exchange];
     let leaked = |from: &Headers, to: &Headers| -> Vec<String> {
         from.iter()
@@ -465,7 +528,10 @@ pub(super) fn headers(seen: &Observation) -> Option<Fault> {
             .filter(|(name, value)| {
                 let values = values(to, name);
                 if name == "connection" {
-                    let own = |value: &str| value.contains("x-hop-") || value.contains("x-back-");
+                    let own = |value: &str| {
+                        let value = value.to_ascii_lowercase();
+                        value.contains("x-hop-") || value.contains("x-back-")
+                    };
                     values.iter().any(|value| own(value))
                 } else {
                     values.contains(&value.as_str())
@@ -474,8 +540,8 @@ pub(super) fn headers(seen: &Observation) -> Option<Fault> {
             .map(|(name, value)| format!("{name}: {value}"))
             .collect()
     };
-    let there = leaked(&probes::hop_by_hop(&word), &received.headers);
-    let back = leaked(&probes::hop_by_hop_back(&word), &whole.headers);
+    let there = leaked(&lines.near, &received.headers);
+    let back = leaked(&lines.near_back, &whole.headers);
     let (leaks, who) = if there.is_empty() {
         (back, "The client")
     } else {
@@ -493,36 +559,90 @@ pub(super) fn headers(seen: &Observation) -> Option<Fault> {
             .proved_by(evidence),
         );
     }
-    let lost = |from: &Headers, to: &Headers| -> Vec<String> {
-        from.iter()
-            .filter(|(name, value)| {
-                let arrived = values(to, name);
-                // Repeated headers may be joined, but for cookies.
-                let joined = name != "set-cookie"
-                    && arrived
-                        .iter()
-                        .any(|other| other.split(',').any(|part| part.trim() == value));
-                !arrived.contains(&value.as_str()) && !joined
-            })
-            .map(|(name, value)| format!("{name}: {value}"))
-            .collect()
+    let what = match lost(&lines.there, &received.headers) {
+        Some(lost) => lost.told("client", "service"),
+        None => lost(&lines.back, &whole.headers)?.told("service", "client"),
     };
-    let there = lost(&probes::end_to_end(&word), &received.headers);
-    let back = lost(&probes::answered_with(&word), &whole.headers);
-    let (lost, who) = if there.is_empty() {
-        (back, "The client")
-    } else {
-        (there, "The service")
-    };
-    (!lost.is_empty()).then(|| {
+    Some(
         Fault::new(
             Diagnosis::HeadersLost,
-            format!("{who} did not receive `{}`.", lost.join("`, `")),
-            "Carry every end-to-end header, both ways. A name may come twice: use a `HeaderMap` and \
-             its `append`, no map of single values.",
+            what,
+            "Carry every end-to-end header, both ways. A name may come twice, and a value may be \
+             any bytes or none: use a `HeaderMap` and its `append`, no map of single values, no \
+             text.",
         )
-        .proved_by(evidence)
-    })
+        .proved_by(evidence),
+    )
+}
+
+/// What did not arrive as it was sent.
+#[derive(Debug, PartialEq, Eq)]
+enum Lost {
+    /// These did not arrive.
+    Lines(Vec<String>),
+    /// This one's values arrived otherwise, joined or in another order.
+    Values {
+        name: String,
+        sent: Vec<String>,
+        arrived: Vec<String>,
+    },
+}
+
+impl Lost {
+    fn told(&self, sender: &str, receiver: &str) -> String {
+        match self {
+            Self::Lines(lines) => {
+                let some: Vec<_> = lines.iter().take(5).map(|line| shown(line)).collect();
+                let more = match lines.len() - some.len() {
+                    0 => String::new(),
+                    more => format!(", and {more} more"),
+                };
+                format!(
+                    "The {receiver} did not receive `{}`{more}.",
+                    some.join("`, `")
+                )
+            }
+            Self::Values {
+                name,
+                sent,
+                arrived,
+            } => format!(
+                "The {sender} sent `{name}` in {} lines, `{}`; the {receiver} received `{}`.",
+                sent.len(),
+                sent.join("` and `"),
+                arrived.join("` and `")
+            ),
+        }
+    }
+}
+
+fn lost(from: &Headers, to: &Headers) -> Option<Lost> {
+    let otherwise = from.iter().find_map(|(name, _)| {
+        let (sent, arrived) = (values(from, name), values(to, name));
+        let joined = |value: &&str| {
+            let parts = |line: &&str| line.split(',').any(|part| part.trim() == *value);
+            arrived.contains(value) || arrived.iter().any(parts)
+        };
+        // Nobody minds what is added.
+        let mut rest = arrived.iter();
+        let is_there = sent.iter().all(|value| rest.any(|other| other == value));
+        (!is_there && sent.len() > 1 && sent.iter().all(joined)).then(|| Lost::Values {
+            name: name.clone(),
+            sent: sent.iter().copied().map(str::to_owned).collect(),
+            arrived: arrived.iter().copied().map(str::to_owned).collect(),
+        })
+    });
+    let lines: Vec<_> = from
+        .iter()
+        .filter(|(name, value)| !values(to, name).contains(&value.as_str()))
+        .filter(|(name, _)| !matches!(&otherwise, Some(Lost::Values { name: other, .. }) if name == other))
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    if lines.is_empty() {
+        otherwise
+    } else {
+        Some(Lost::Lines(lines))
+    }
 }
 
 /// The call to a service that was withheld.
@@ -988,6 +1108,45 @@ pub(super) fn hangs(seen: &Observation) -> Option<Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn headers_of_text(lines: &[(&str, &str)]) -> Headers {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        lines.iter().map(owned).collect()
+    }
+
+    #[test]
+    fn a_header_that_came_twice_has_to_arrive_twice_and_in_order() {
+        let sent = headers_of_text(&[("link", "1"), ("link", "2"), ("etag", "x")]);
+        let lost_of = |arrived: &[(&str, &str)]| lost(&sent, &headers_of_text(arrived));
+        assert_eq!(
+            lost_of(&[("link", "1"), ("etag", "x"), ("link", "2")]),
+            None
+        );
+        // What is added is nobody's business here.
+        let more = [("link", "0"), ("link", "1"), ("link", "2"), ("etag", "x")];
+        assert_eq!(lost_of(&more), None);
+        let joined = lost_of(&[("link", "1, 2"), ("etag", "x")]);
+        let told = joined.map(|lost| lost.told("client", "service"));
+        assert_eq!(
+            told.as_deref(),
+            Some("The client sent `link` in 2 lines, `1` and `2`; the service received `1, 2`.")
+        );
+        assert!(matches!(
+            lost_of(&[("link", "2"), ("link", "1"), ("etag", "x")]),
+            Some(Lost::Values { .. })
+        ));
+        assert_eq!(
+            lost_of(&[("link", "2"), ("etag", "x")]),
+            Some(Lost::Lines(vec!["link: 1".to_owned()]))
+        );
+    }
+
+    #[test]
+    fn what_is_too_long_is_told_by_its_beginning() {
+        assert_eq!(shown("GET /a"), "GET /a");
+        let long = "ä".repeat(130);
+        assert!(shown(&long).ends_with("… (260 bytes)"));
+    }
 
     #[test]
     fn a_run_has_two_names_that_differ() {

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use mock_services::exchange::Exchange;
 use mock_services::script::Hold;
 use mock_services::tap::Refusal;
@@ -58,18 +59,7 @@ async fn step(
     if seen.silence.is_some() || seen.too_busy {
         return Ok(());
     }
-    let body = match &sent.body {
-        Sending::Whole(Some(body)) => body.to_vec(),
-        _ => Vec::new(),
-    };
-    let mut carried = Carried {
-        about,
-        request: format!("{} {}", sent.method, sent.target),
-        method: sent.method.clone(),
-        headers: sent.headers.clone(),
-        body,
-        ..Carried::default()
-    };
+    let mut carried = to_carry(about, &sent);
     let before = service.map_or(0, |service| service.received().len());
     match stage.patiently(stage.client.ask(sent), quiet).await? {
         Waited::Done(got) => {
@@ -77,6 +67,56 @@ async fn step(
             carried.got = Some(got);
             seen.carried.push(carried);
         }
+        Waited::GaveUp(after) => {
+            seen.silence = Some(Silence {
+                question: Question::Plain,
+                after,
+            });
+        }
+        Waited::TooBusy => seen.too_busy = true,
+    }
+    Ok(())
+}
+
+fn to_carry(about: &'static str, sent: &Sent) -> Carried {
+    let body = match &sent.body {
+        Sending::Whole(Some(body)) => body.to_vec(),
+        _ => Vec::new(),
+    };
+    Carried {
+        about,
+        request: format!("{} {}", sent.method, sent.target),
+        method: sent.method.clone(),
+        headers: sent.headers.clone(),
+        body,
+        ..Carried::default()
+    }
+}
+
+/// Requests of which none depends on another, a few at a time.
+async fn steps(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    all: Vec<(&'static str, Sent)>,
+) -> Result<(), Trouble> {
+    /// The shortest queues of connections hold five.
+    const AT_ONCE: usize = 4;
+    if seen.silence.is_some() || seen.too_busy {
+        return Ok(());
+    }
+    let asking = all.into_iter().map(|(about, sent)| {
+        let mut carried = to_carry(about, &sent);
+        async move {
+            carried.got = Some(stage.client.ask(sent).await);
+            carried
+        }
+    });
+    let asking = futures_util::stream::iter(asking).buffered(AT_ONCE);
+    match stage
+        .patiently(asking.collect::<Vec<_>>(), ANSWER_QUIET)
+        .await?
+    {
+        Waited::Done(all) => seen.carried.extend(all),
         Waited::GaveUp(after) => {
             seen.silence = Some(Silence {
                 question: Question::Plain,
@@ -122,25 +162,59 @@ pub(super) async fn registry(stage: &Stage<'_>, seen: &mut Observation) -> Resul
     .await?;
     step(stage, seen, "first", call(&one), Some(&first), quiet).await?;
     step(stage, seen, "second", call(&other), Some(&second), quiet).await?;
-    for nonsense in ["no url at all", "", "localhost:7001", "/only/a/path"] {
-        step(stage, seen, "bad", put(&one, nonsense), None, quiet).await?;
-    }
+    let nonsense = [
+        "no url at all",
+        "",
+        "localhost:7001",
+        "/only/a/path",
+        "http://",
+        "http://127.0.0.1:70000",
+        "ftp://127.0.0.1:7001",
+    ];
+    let bad = |text| ("bad", put(&one, text));
+    steps(stage, seen, nonsense.map(bad).into()).await?;
+    let bad = ("bad", put("nobody", "no url at all"));
+    steps(stage, seen, vec![bad]).await?;
     step(stage, seen, "still", call(&one), Some(&first), quiet).await?;
-    step(stage, seen, "unknown", call("nobody"), None, quiet).await?;
+    let alike = [
+        "nobody",
+        &format!("{one}2"),
+        &one[..one.len() - 1],
+        &one.to_ascii_uppercase(),
+    ];
+    let unknown = alike.map(|name| ("unknown", call(name)));
+    steps(stage, seen, unknown.into()).await?;
     register(stage, seen, &one, &second.url()).await?;
     step(stage, seen, "moved", call(&one), Some(&second), quiet).await?;
     let delete = Sent::new("DELETE", format!("/services/{other}"));
     step(stage, seen, "delete", delete, None, quiet).await?;
     step(stage, seen, "gone", call(&other), Some(&second), quiet).await?;
-    step(
-        stage,
-        seen,
-        "rest",
-        Sent::new("GET", "/services"),
-        None,
-        quiet,
-    )
-    .await
+    let list = || Sent::new("GET", "/services");
+    step(stage, seen, "rest", list(), None, quiet).await?;
+
+    // A name that begins like another is another name.
+    let longer = format!("{one}-too");
+    register(stage, seen, &longer, &first.url()).await?;
+    step(stage, seen, "first", call(&longer), Some(&first), quiet).await?;
+    let delete = Sent::new("DELETE", format!("/services/{one}"));
+    step(stage, seen, "delete", delete, None, quiet).await?;
+    step(stage, seen, "first", call(&longer), Some(&first), quiet).await?;
+    step(stage, seen, "gone", call(&one), Some(&second), quiet).await?;
+    // As many as do not fit into a page, their URLs of every kind. Nobody calls them.
+    let urls = [
+        "",
+        "/a",
+        "/a/",
+        "/Upper/Case",
+        &format!("/{}", "long/".repeat(40)),
+    ];
+    let many = urls.iter().cycle().take(15).zip(1..);
+    let many = many.map(|(path, nth)| {
+        let url = format!("http://127.0.0.1:{}{path}", 7000 + nth);
+        ("put", put(&format!("{other}-{nth}"), &url))
+    });
+    steps(stage, seen, many.collect()).await?;
+    step(stage, seen, "rest", list(), None, quiet).await
 }
 
 /// Headers that are to arrive, and one that is to be left behind by its name.
@@ -191,6 +265,67 @@ pub(super) fn hop_by_hop_back(word: &str) -> Headers {
         (&*format!("x-back-{word}"), word.to_owned()),
         ("keep-alive", "timeout=78".to_owned()),
         ("proxy-connection", format!("back-{word}")),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// What else a header may be: empty, no ASCII, long, one of many.
+pub(super) fn more_end_to_end(word: &str) -> Headers {
+    let mut headers = vec![
+        ("x-request-id".to_owned(), word.to_owned()),
+        ("x-empty".to_owned(), String::new()),
+        ("x-name".to_owned(), format!("Zoë {word}")),
+        ("x-long".to_owned(), format!("{word}-").repeat(400)),
+        ("proxy-authorization".to_owned(), format!("Basic {word}")),
+    ];
+    headers.extend((1..=40).map(|nth| (format!("x-many-{nth}"), format!("{word}-{nth}"))));
+    headers
+}
+
+pub(super) fn more_hop_by_hop(word: &str) -> Headers {
+    [
+        // Names know no case, and need no blank after the comma.
+        (
+            "connection",
+            format!("X-Hop-Upper-{word},x-hop-tight-{word}"),
+        ),
+        (&*format!("x-hop-upper-{word}"), word.to_owned()),
+        (&*format!("x-hop-tight-{word}"), word.to_owned()),
+        ("trailer", format!("x-sum-{word}")),
+        ("upgrade", format!("workshop/{word}")),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+pub(super) fn more_answered_with(word: &str) -> Headers {
+    let mut headers = vec![
+        ("link".to_owned(), format!("</{word}/1>; rel=next")),
+        ("link".to_owned(), format!("</{word}/2>; rel=prev")),
+        ("x-empty".to_owned(), String::new()),
+        ("x-name".to_owned(), format!("Zoë {word}")),
+        ("x-long".to_owned(), format!("{word}-").repeat(400)),
+        (
+            "proxy-authenticate".to_owned(),
+            format!("Basic realm={word}"),
+        ),
+    ];
+    headers.extend((1..=40).map(|nth| (format!("x-many-{nth}"), format!("{word}-{nth}"))));
+    headers
+}
+
+pub(super) fn more_hop_by_hop_back(word: &str) -> Headers {
+    [
+        (
+            "connection",
+            format!("X-Back-Upper-{word},x-back-tight-{word}"),
+        ),
+        (&*format!("x-back-upper-{word}"), word.to_owned()),
+        (&*format!("x-back-tight-{word}"), word.to_owned()),
+        ("te", format!("trailers;q=0.5, x-{word}")),
+        ("trailer", format!("x-sum-{word}")),
+        ("upgrade", format!("workshop/{word}")),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()
@@ -265,7 +400,116 @@ pub(super) async fn carry(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
     sent.headers = [end_to_end(&word), hop_by_hop(&word)].concat();
     step(stage, seen, "headers", sent, Some(&service), quiet).await?;
     seen.answered_with(200, &said);
+    let arrived = |x: &Carried| {
+        let received = x.received.as_ref();
+        received.is_some_and(|got| got.headers.iter().any(|(_, value)| *value == word))
+    };
+    // These are known by a header of theirs.
+    if seen.carried.last().is_some_and(arrived) {
+        carry_side_by_side(stage, seen, &service, &name, &word).await?;
+    }
     Ok(())
+}
+
+/// The header by which a call is known, whatever else becomes of it.
+const CALL: &str = "x-call";
+
+fn number(headers: &Headers) -> Option<usize> {
+    let (_, value) = headers.iter().find(|(name, _)| name == CALL)?;
+    value.parse().ok()
+}
+
+/// More requests of every kind, a few at a time.
+async fn carry_side_by_side(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    service: &Upstream,
+    name: &str,
+    word: &str,
+) -> Result<(), Trouble> {
+    let at = |path: &str| format!("/proxy/{name}/{path}");
+    let said = Bytes::from(format!("{word} says more\n"));
+    let mut calls: Vec<(&'static str, Sent, Reply)> = Vec::new();
+    for method in ["GET", "DELETE", "OPTIONS", "Report"] {
+        let sent = Sent::new(method, at("plain")).with(format!("{word} to {method}"));
+        calls.push(("method", sent, Reply::whole(said.clone())));
+    }
+    let long = format!("long/{}?{}", "abcdefghij".repeat(150), "k=v&".repeat(150));
+    for path in [
+        "",
+        "/today",
+        "./a/../b/.",
+        "%2e%2e/%2E/a",
+        "%61%42%7E/%c3%a4",
+        "a+b",
+        "a;v=1;w=2/b",
+        "a:b@c",
+        "it's(a)!*,$&=b",
+        "today?",
+        "today?a=b?c/d",
+        "today?ids[]=1&ids[]=2",
+        &long,
+    ] {
+        let sent = Sent::new("GET", at(path));
+        calls.push(("path", sent, Reply::whole(said.clone())));
+    }
+    for status in [
+        202, 204, 206, 299, 304, 307, 308, 401, 407, 418, 429, 503, 599,
+    ] {
+        let body = match status {
+            204 | 304 => Reply::default(),
+            _ => Reply::whole(format!("{word} answers {status}")),
+        };
+        let headers = vec![("location".to_owned(), "/elsewhere".to_owned())];
+        let reply = Reply {
+            status,
+            headers,
+            ..body
+        };
+        calls.push(("status", Sent::new("GET", at("status")), reply));
+    }
+    let mut sent = Sent::new("POST", at("headers")).with("with more headers");
+    sent.headers = [more_end_to_end(word), more_hop_by_hop(word)].concat();
+    let back = Reply {
+        headers: [more_answered_with(word), more_hop_by_hop_back(word)].concat(),
+        ..Reply::whole(said.clone())
+    };
+    calls.push(("more-headers", sent, back));
+
+    let mut requests = Vec::new();
+    let mut replies = Vec::new();
+    for (nth, (about, mut sent, reply)) in calls.into_iter().enumerate() {
+        sent.headers.push((CALL.to_owned(), nth.to_string()));
+        requests.push((about, sent));
+        replies.push(reply);
+    }
+    let answers: Vec<_> = replies.iter().map(whole_answer).collect();
+    let nobody = Reply::whole(said);
+    service.play(move |received| {
+        let reply = number(&received.headers).and_then(|nth| replies.get(nth));
+        reply.unwrap_or(&nobody).clone()
+    });
+    let before = seen.carried.len();
+    let already = service.received().len();
+    steps(stage, seen, requests).await?;
+    let received = service.received().split_off(already);
+    for (nth, call) in seen.carried[before..].iter_mut().enumerate() {
+        // One that has lost its headers is anybody's.
+        let known = received.iter().find(|x| number(&x.headers) == Some(nth));
+        let nameless = || received.iter().find(|x| number(&x.headers).is_none());
+        call.received = known.or_else(nameless).cloned();
+        call.answered = answers.get(nth).cloned();
+    }
+    Ok(())
+}
+
+/// Status and body of an answer that withholds nothing.
+fn whole_answer(reply: &Reply) -> (u16, Vec<u8>) {
+    let data = reply.parts.iter().filter_map(|part| match part {
+        Part::Data(data) => Some(data.to_vec()),
+        _ => None,
+    });
+    (reply.status, data.flatten().collect())
 }
 
 /// Whether something comes to pass while something else is withheld.
