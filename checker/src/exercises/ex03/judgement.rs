@@ -653,20 +653,21 @@ fn withheld(seen: &Observation) -> Option<&Exchange> {
 /// The registry did not answer while a call was withheld.
 pub(super) fn guard(seen: &Observation) -> Option<Fault> {
     if let Some((met, after)) = seen.given_up().next() {
-        let request = seen
-            .exchanges
-            .iter()
-            .find(|x| x.service == YOU && x.request.contains("/services") && waited_long(x, met))
-            .map_or(met.about, |x| x.request.as_str());
-        // Four questions to the registry in each phase.
-        let phase = (seen.rendezvous.len() - 1) / 4;
+        let waiting = waiting_meanwhile(seen, met);
+        let request = waiting.map_or(met.about, |x| x.request.as_str());
+        let phase = (seen.rendezvous.len() - 1) / probes::QUESTIONS;
+        let what = [
+            "a call to a service waited for its answer",
+            "a call to a service waited for the rest of its body",
+            "a call to a service waited for the rest of its request",
+            "a PUT waited for the rest of its URL",
+        ][phase.min(3)];
         return Some(
             Fault::new(
                 Diagnosis::GuardAcrossAwait,
                 format!(
-                    "While a call to a service waited for {}, `{request}` waited too: no answer within \
-                     {}, and the program was idle.",
-                    ["its answer", "the rest of its body", "the rest of its request"][phase.min(2)],
+                    "While {what}, `{request}` waited too: no answer within {}, and the program was \
+                     idle.",
                     words(after.min(crate::stage::QUIET))
                 ),
                 "A guard is held while the call is awaited. Copy the URL out and let go of the guard \
@@ -677,7 +678,13 @@ pub(super) fn guard(seen: &Observation) -> Option<Fault> {
         );
     }
     seen.carried.iter().find_map(|step| {
-        let wanted = if step.about == "list" { 200 } else { 204 };
+        let wanted = match step.about {
+            "list" => 200,
+            "slow" => return broken_off(step),
+            // How calls are carried is another check's.
+            "call" => return None,
+            _ => 204,
+        };
         let whole = match got(step)? {
             Ok(whole) => whole,
             Err(fault) => return Some(fault),
@@ -694,16 +701,49 @@ pub(super) fn guard(seen: &Observation) -> Option<Fault> {
     })
 }
 
+/// A call that was under way when its name was put and removed.
+fn broken_off(call: &Carried) -> Option<Fault> {
+    let (exchange, diagnosis) = match call.got.as_ref()? {
+        Err(none) => (none.exchange, Diagnosis::WrongStatus),
+        Ok(whole) if whole.broken.is_some() => (whole.exchange, Diagnosis::WrongBody),
+        Ok(_) => return None,
+    };
+    Some(
+        Fault::new(
+            diagnosis,
+            format!(
+                "`{}` was under way when its name was put anew and removed, and was broken off.",
+                call.request
+            ),
+            "A change of a name counts from the next call on: leave the calls that are under way \
+             alone.",
+        )
+        .proved_by([exchange]),
+    )
+}
+
+/// The request that was asked while something was withheld, and got no answer.
+fn waiting_meanwhile<'a>(seen: &'a Observation, met: &Rendezvous) -> Option<&'a Exchange> {
+    let slow_put = seen.rendezvous.len() > 3 * probes::QUESTIONS;
+    let mut waiting = seen.exchanges.iter().filter(|x| {
+        let registry = x.request.contains("/services") || slow_put;
+        x.service == YOU && registry && waited_long(x, met)
+    });
+    if slow_put {
+        // After the one that is withheld.
+        waiting.last()
+    } else {
+        waiting.next()
+    }
+}
+
 fn waited_long(x: &Exchange, met: &Rendezvous) -> bool {
     x.arrived <= met.released && x.answered.is_none_or(|at| at >= met.released)
 }
 
 pub(super) fn guard_gap(seen: &Observation) -> Option<Gap> {
     let (met, _) = seen.given_up().next()?;
-    let waiting = seen
-        .exchanges
-        .iter()
-        .find(|x| x.service == YOU && x.request.contains("/services") && waited_long(x, met))?;
+    let waiting = waiting_meanwhile(seen, met)?;
     Some(Gap {
         from: waiting.arrived,
         to: met.released,
@@ -796,8 +836,10 @@ pub(super) fn crowd_gap(seen: &Observation) -> Option<Gap> {
 
 /// A body that did not come through before its end.
 pub(super) fn stream(seen: &Observation) -> Option<Fault> {
-    let (met, after) = seen.given_up().next()?;
-    let (sender, receiver, next) = if met.about == "answer" {
+    let Some((met, after)) = seen.given_up().next() else {
+        return seen.carried.iter().find_map(not_whole);
+    };
+    let (sender, receiver, next) = if met.about.starts_with("answer") {
         (
             "service",
             "client",
@@ -816,14 +858,53 @@ pub(super) fn stream(seen: &Observation) -> Option<Fault> {
         Fault::new(
             Diagnosis::Buffered,
             format!(
-                "The {sender} had sent the first piece of its body and withheld the second. For {} \
+                "The {sender} had sent the first piece of its body{} and withheld the second. For {} \
                  the {receiver} got nothing.",
+                kind_of_body(met.about),
                 words(after.min(crate::stage::QUIET))
             ),
             next,
         )
         .proved_by(seen.exchanges.iter().rev().take(2).map(|x| x.id)),
     )
+}
+
+/// What is particular about a body that did not come through.
+fn kind_of_body(about: &str) -> &'static str {
+    match about {
+        "answer-404" => ", in an answer of 404,",
+        "answer-length" | "request-length" => ", whose length it had said,",
+        "answer-closed" => ", which was to end with the connection (HTTP/1.0),",
+        "request-put" => ", of a PUT,",
+        _ => "",
+    }
+}
+
+/// A body in pieces that did not come back whole.
+fn not_whole(call: &Carried) -> Option<Fault> {
+    let (status, body) = call.answered.as_ref()?;
+    let whole = call.got.as_ref()?.as_ref().ok()?;
+    let is_whole = whole.body == *body && whole.broken.is_none();
+    // What else may come back is another check's.
+    (whole.status == *status && !is_whole).then(|| {
+        Fault::new(
+            Diagnosis::WrongBody,
+            format!(
+                "The service answered `{}` with {} bytes in two pieces{}; the client got {}{}.",
+                call.request,
+                body.len(),
+                kind_of_body(call.about).trim_end_matches(','),
+                whole.body.len(),
+                match whole.broken {
+                    Some(_) => " and a broken connection",
+                    None => "",
+                }
+            ),
+            "Pass every piece on until the service's body ends, however it ends: by its length, by \
+             its last chunk, or with the connection.",
+        )
+        .proved_by([whole.exchange])
+    })
 }
 
 pub(super) fn stream_gap(seen: &Observation) -> Option<Gap> {
@@ -846,6 +927,8 @@ const MEBI: f64 = 1024.0 * 1024.0;
 /// Bodies that were taken in though nobody read them, or that took memory.
 pub(super) fn pressure(seen: &Observation) -> Option<Fault> {
     const ALL: u64 = 48 * 1024 * 1024;
+    /// What lies in no socket. A pump needs some hundred KiB, ours on both sides included.
+    const HELD: u64 = 5 * 1024 * 1024;
     for (about, taken) in &seen.unread {
         // Some systems' socket buffers are huge: what is not in the program's
         // memory is not the program's.
@@ -857,11 +940,24 @@ pub(super) fn pressure(seen: &Observation) -> Option<Fault> {
             (Some(before), Some(after)) => after.saturating_sub(before) < ALL / 4,
             _ => false,
         };
+        let (sender, reader, figure) = match *about {
+            "answer" => ("service", "client", "held answer"),
+            _ => ("client", "service", "held request"),
+        };
+        if let Some(held) = seen.figure(figure).filter(|held| *held >= HELD) {
+            return Some(Fault::new(
+                Diagnosis::Buffered,
+                format!(
+                    "The {reader} read nothing, and the {sender} could send {:.0} MiB; {:.0} MiB of \
+                     them lie in no socket: your program keeps them.",
+                    *taken as f64 / MEBI,
+                    held as f64 / MEBI
+                ),
+                "Read no further than you can pass on. A channel of a few pieces, or the body itself \
+                 as a stream, makes the sender wait; a long queue, a file or a `Vec` never does.",
+            ));
+        }
         if *taken >= ALL && !elsewhere {
-            let (sender, reader) = match *about {
-                "answer" => ("service", "client"),
-                _ => ("client", "service"),
-            };
             return Some(Fault::new(
                 Diagnosis::Buffered,
                 format!(
@@ -924,7 +1020,9 @@ pub(super) fn memory(seen: &Observation) -> String {
 
 /// A call that went on without its client.
 pub(super) fn cancel(seen: &Observation) -> Option<Fault> {
-    let (met, after) = seen.given_up().next()?;
+    let Some((met, after)) = seen.given_up().next() else {
+        return seen.carried.iter().find_map(ended_as_if_whole);
+    };
     let call = seen
         .exchanges
         .iter()
@@ -938,6 +1036,8 @@ pub(super) fn cancel(seen: &Observation) -> Option<Fault> {
                 "The client left {}, and {} later the call to the service was still open.",
                 match met.about {
                     "head" => "before the service had answered",
+                    "sent" => "once its request's body had been sent",
+                    "upload" => "in the middle of sending its request's body",
                     _ => "in the middle of the body",
                 },
                 words(after.min(crate::stage::QUIET))
@@ -948,6 +1048,24 @@ pub(super) fn cancel(seen: &Observation) -> Option<Fault> {
         )
         .proved_by([call.id]),
     )
+}
+
+/// Half of an upload that the service was told was all of it.
+fn ended_as_if_whole(call: &Carried) -> Option<Fault> {
+    let received = call.received.as_ref()?;
+    (call.about == "upload" && received.whole).then(|| {
+        Fault::new(
+            Diagnosis::WrongBody,
+            format!(
+                "The client left in the middle of sending its request's body; the service received \
+                 `{}` as if that were all.",
+                text(&received.body)
+            ),
+            "Break the service's connection off where the client's breaks off: pass the error on \
+             inside the stream, and do not turn it into an end.",
+        )
+        .proved_by([received.exchange])
+    })
 }
 
 pub(super) fn cancel_gap(seen: &Observation) -> Option<Gap> {
@@ -976,7 +1094,7 @@ pub(super) fn faults(seen: &Observation) -> Option<Fault> {
 
 fn one_fault(step: &Carried) -> Option<Fault> {
     let answer = step.got.as_ref()?;
-    if let ("cut" | "cut-of-length", Err(unanswered)) = (step.about, answer)
+    if let ("cut" | "cut-of-length" | "cut-by-reset", Err(unanswered)) = (step.about, answer)
         && unanswered.why == NoReply::Closed
     {
         // Broken off even before the head: broken all the same.
@@ -993,7 +1111,8 @@ fn one_fault(step: &Carried) -> Option<Fault> {
         }
         "refused" => "refuses connections",
         "reset" => "resets the connection",
-        "cut" | "cut-of-length" => {
+        "half-head" => "breaks off within its head",
+        "cut" | "cut-of-length" | "cut-by-reset" => {
             let broken = whole.broken.is_some() || whole.status == 502;
             return (!broken).then(|| {
                 Fault::new(
@@ -1139,6 +1258,37 @@ mod tests {
             lost_of(&[("link", "2"), ("etag", "x")]),
             Some(Lost::Lines(vec!["link: 1".to_owned()]))
         );
+    }
+
+    #[test]
+    fn what_lies_in_no_socket_is_the_programs() {
+        let seen = |held: Option<u64>| Observation {
+            unread: vec![("answer", 12 << 20)],
+            figures: vec![("held answer", held)],
+            ..Observation::default()
+        };
+        assert!(pressure(&seen(Some(9 << 20))).is_some());
+        assert!(pressure(&seen(Some(2 << 20))).is_none());
+        assert!(pressure(&seen(None)).is_none());
+    }
+
+    #[test]
+    fn half_an_upload_is_not_all_of_it() {
+        let seen = |whole| Observation {
+            carried: vec![Carried {
+                about: "upload",
+                received: Some(mock_services::upstream::Received {
+                    body: b"a piece".to_vec(),
+                    whole,
+                    ..Default::default()
+                }),
+                ..Carried::default()
+            }],
+            ..Observation::default()
+        };
+        assert!(cancel(&seen(false)).is_none());
+        let fault = cancel(&seen(true)).map(|fault| fault.diagnosis);
+        assert_eq!(fault, Some(Diagnosis::WrongBody));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use mock_services::exchange::Exchange;
 use mock_services::script::Hold;
 use mock_services::tap::Refusal;
-use mock_services::upstream::{Fault, Headers, Part, Reply, Upstream};
+use mock_services::upstream::{Fault, Headers, Part, Received, Reply, Upstream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -274,6 +274,13 @@ pub(super) fn hop_by_hop_back(word: &str) -> Headers {
 pub(super) fn more_end_to_end(word: &str) -> Headers {
     let mut headers = vec![
         ("x-request-id".to_owned(), word.to_owned()),
+        ("accept".to_owned(), format!("text/{word}")),
+        ("accept-encoding".to_owned(), "identity".to_owned()),
+        ("content-type".to_owned(), format!("text/{word}")),
+        ("origin".to_owned(), format!("http://{word}.example")),
+        ("range".to_owned(), "bytes=0-9".to_owned()),
+        ("referer".to_owned(), format!("http://{word}.example/a")),
+        ("user-agent".to_owned(), format!("workshop/{word}")),
         ("x-empty".to_owned(), String::new()),
         ("x-name".to_owned(), format!("Zoë {word}")),
         ("x-long".to_owned(), format!("{word}-").repeat(400)),
@@ -303,6 +310,15 @@ pub(super) fn more_answered_with(word: &str) -> Headers {
     let mut headers = vec![
         ("link".to_owned(), format!("</{word}/1>; rel=next")),
         ("link".to_owned(), format!("</{word}/2>; rel=prev")),
+        ("cache-control".to_owned(), "max-age=7".to_owned()),
+        (
+            "last-modified".to_owned(),
+            "Thu, 01 Jan 2026 00:00:00 GMT".to_owned(),
+        ),
+        ("location".to_owned(), format!("/{word}")),
+        ("retry-after".to_owned(), "7".to_owned()),
+        ("vary".to_owned(), format!("x-{word}")),
+        ("www-authenticate".to_owned(), format!("Basic realm={word}")),
         ("x-empty".to_owned(), String::new()),
         ("x-name".to_owned(), format!("Zoë {word}")),
         ("x-long".to_owned(), format!("{word}-").repeat(400)),
@@ -479,7 +495,7 @@ async fn carry_side_by_side(
     let mut requests = Vec::new();
     let mut replies = Vec::new();
     for (nth, (about, mut sent, reply)) in calls.into_iter().enumerate() {
-        sent.headers.push((CALL.to_owned(), nth.to_string()));
+        sent.headers.insert(0, (CALL.to_owned(), nth.to_string()));
         requests.push((about, sent));
         replies.push(reply);
     }
@@ -580,14 +596,15 @@ async fn asked(
     }
 }
 
-/// The registry is used while a call is withheld: before its head, then in the
-/// middle of its body.
+/// The registry is used while calls are withheld: before their head, then in the
+/// middle of a body; and while a URL is being put.
 pub(super) async fn guard(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
     seen.title = "names are changed while a call is withheld".to_owned();
     let Names { one, other } = names(stage.run.seed);
     let service = open(stage, &one).await?;
     register(stage, seen, &one, &service.url()).await?;
-    for (nth, phase) in (1..).zip([Phase::Head, Phase::Body, Phase::Upload]) {
+    for phase in [Phase::Head, Phase::Body, Phase::Upload] {
+        let already = service.received().len();
         let held = Released::default();
         let hold = held.0.clone();
         service.play(move |_| {
@@ -605,34 +622,58 @@ pub(super) async fn guard(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
                 }
             }
         });
-        let mut slow = JoinSet::new();
-        let client = stage.client.clone();
-        let mut call = Sent::new("GET", format!("/proxy/{one}/slow"));
+        let at = format!("/proxy/{one}/slow");
+        let mut calls = vec![Sent::new("GET", at.clone())];
         let (send, pieces) = mpsc::channel(1);
-        if phase == Phase::Upload {
-            // Under way until its sender is dropped.
-            call.method = "POST".to_owned();
-            call.body = Sending::Pieces(pieces);
-            let _ = send.send(Bytes::from_static(b"slow")).await;
-        }
-        let (tell, mut head) = mpsc::channel(1);
-        slow.spawn(async move {
-            if let Ok(conversation) = client.converse(call).await {
-                let _ = tell.send(()).await;
-                conversation.whole().await;
+        match phase {
+            // A guard may be held by some kinds of call only.
+            Phase::Head => calls.extend([
+                Sent::new("HEAD", at.clone()),
+                Sent::new("GET", format!("{at}?day=1")),
+                Sent::new("POST", at).with("slow"),
+            ]),
+            Phase::Body => {}
+            Phase::Upload => {
+                // Under way until its sender is dropped.
+                calls[0].method = "POST".to_owned();
+                calls[0].body = Sending::Pieces(pieces);
+                let _ = send.send(Bytes::from_static(b"slow")).await;
             }
-        });
+        }
+        let all = already + calls.len();
+        let (tell, mut head) = mpsc::channel(1);
+        let mut slow = JoinSet::new();
+        for call in calls {
+            let client = stage.client.clone();
+            let tell = tell.clone();
+            let mut carried = to_carry("slow", &call);
+            slow.spawn(async move {
+                carried.got = Some(match client.converse(call).await {
+                    Ok(conversation) => {
+                        let _ = tell.try_send(());
+                        Ok(conversation.whole().await)
+                    }
+                    Err(none) => Err(none),
+                });
+                carried
+            });
+        }
         if phase == Phase::Upload {
             // A proxy that buffers asks nobody yet: that is another check's.
             let came = stage
                 .journal
-                .until(|_| (service.received().len() >= nth).then_some(()));
+                .until(|_| (service.received().len() >= all).then_some(()));
             if stage.patiently(came, patience(stage)).await? != Waited::Done(()) {
                 return Ok(());
             }
-        } else if seen.silence.is_some() || !asked(stage, seen, &service, nth).await? {
+        } else if seen.silence.is_some() || !asked(stage, seen, &service, already + 1).await? {
             return Ok(());
         }
+        // Where they wait for each other, one will do: that is another check's.
+        let came = stage
+            .journal
+            .until(|_| (service.received().len() >= all).then_some(()));
+        let _ = stage.patiently(came, patience(stage)).await?;
         if phase == Phase::Body {
             // A proxy that buffers gives no head yet: that is another check's.
             let came = stage.patiently(head.recv(), QUIET).await?;
@@ -641,30 +682,92 @@ pub(super) async fn guard(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
             }
         }
         let url = service.url();
-        for (about, sent) in [
+        let questions = [
             ("put-other", put(&other, &url)),
             ("put-same", put(&one, &url)),
             ("list", Sent::new("GET", "/services")),
             ("delete", Sent::new("DELETE", format!("/services/{other}"))),
-        ] {
-            let request = format!("{} {}", sent.method, sent.target);
-            let asking = stage.client.ask(sent);
-            let Some(got) = meanwhile(stage, seen, about, asking).await? else {
-                drop(held);
-                drop(send);
-                let _ = stage.patiently(slow.join_next(), ANSWER_QUIET).await?;
-                return Ok(());
-            };
-            seen.carried.push(Carried {
-                about,
-                request,
-                got: Some(got),
-                ..Carried::default()
-            });
-        }
+            ("delete", Sent::new("DELETE", format!("/services/{one}"))),
+        ];
+        debug_assert_eq!(questions.len(), QUESTIONS);
+        let answered = ask_meanwhile(stage, seen, questions.into()).await?;
         drop(held);
         drop(send);
-        let _ = stage.patiently(slow.join_next(), ANSWER_QUIET).await?;
+        let over = async {
+            let mut all = Vec::new();
+            while let Some(Ok(carried)) = slow.join_next().await {
+                all.push(carried);
+            }
+            all
+        };
+        let over = stage.patiently(over, ANSWER_QUIET).await?;
+        if !answered {
+            return Ok(());
+        }
+        if let Waited::Done(all) = over {
+            seen.carried.extend(all);
+        }
+        register(stage, seen, &one, &url).await?;
+    }
+    guard_while_put(stage, seen, &service, &one, &other).await
+}
+
+/// Questions to the registry while a call is withheld.
+pub(super) const QUESTIONS: usize = 5;
+
+/// Questions, one after another, while something else is withheld. Whether all
+/// were answered.
+async fn ask_meanwhile(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    questions: Vec<(&'static str, Sent)>,
+) -> Result<bool, Trouble> {
+    for (about, sent) in questions {
+        let mut carried = to_carry(about, &sent);
+        let asking = stage.client.ask(sent);
+        carried.got = meanwhile(stage, seen, about, asking).await?;
+        if carried.got.is_none() {
+            return Ok(false);
+        }
+        seen.carried.push(carried);
+    }
+    Ok(true)
+}
+
+/// The registry is used, and a call made, while a URL comes in slowly.
+async fn guard_while_put(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    service: &Upstream,
+    one: &str,
+    other: &str,
+) -> Result<(), Trouble> {
+    if seen.silence.is_some() || seen.too_busy {
+        return Ok(());
+    }
+    service.play(|_| Reply::whole("quick"));
+    let url = Bytes::from(service.url());
+    let (send, pieces) = mpsc::channel(1);
+    let mut slow = put(other, "");
+    slow.headers = vec![("content-length".to_owned(), url.len().to_string())];
+    slow.body = Sending::Pieces(pieces);
+    let mut carried = to_carry("put-other", &slow);
+    let _ = send.send(url.slice(..7)).await;
+    let client = stage.client.clone();
+    let mut putting = JoinSet::new();
+    putting.spawn(async move { client.ask(slow).await });
+    let questions = vec![
+        ("list", Sent::new("GET", "/services")),
+        ("put-same", put(one, &service.url())),
+        ("call", Sent::new("GET", format!("/proxy/{one}/quick"))),
+    ];
+    let answered = ask_meanwhile(stage, seen, questions).await?;
+    let _ = send.send(url.slice(7..)).await;
+    drop(send);
+    let over = stage.patiently(putting.join_next(), ANSWER_QUIET).await?;
+    if let (true, Waited::Done(Some(Ok(got)))) = (answered, over) {
+        carried.got = Some(got);
+        seen.carried.push(carried);
     }
     Ok(())
 }
@@ -782,9 +885,181 @@ pub(super) async fn stream(stage: &Stage<'_>, seen: &mut Observation) -> Result<
             .map(drop)
     });
     meanwhile(stage, seen, "request", arrived).await?;
-    let _ = send.send(piece).await;
+    let _ = send.send(piece.clone()).await;
     drop(send);
     let _ = stage.patiently(asking.join_next(), ANSWER_QUIET).await?;
+    if seen.given_up().next().is_some() {
+        return Ok(());
+    }
+    answers_of_other_kinds(stage, seen, &service, &name, &piece).await?;
+    if seen.given_up().next().is_some() {
+        return Ok(());
+    }
+    requests_of_other_kinds(stage, seen, &service, &name, &piece).await
+}
+
+/// Two pieces of a body that is chunked, or has a length, or ends with the
+/// connection; in answer to other methods, and with other statuses.
+async fn answers_of_other_kinds(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    service: &Upstream,
+    name: &str,
+    piece: &Bytes,
+) -> Result<(), Trouble> {
+    let held = Released::default();
+    let (first, hold) = (piece.clone(), held.0.clone());
+    let pieces = move || {
+        vec![
+            Part::Data(first.clone()),
+            Part::Wait(hold.clone()),
+            Part::Data(first.clone()),
+        ]
+    };
+    let kind = |text: &str| vec![("content-type".to_owned(), text.to_owned())];
+    let mut closed = pieces();
+    let head = Bytes::from_static(b"HTTP/1.0 200 OK\r\ncontent-type: text/plain\r\n\r\n");
+    closed.insert(0, Part::Data(head));
+    let kinds = [
+        (
+            "answer-404",
+            "GET",
+            Reply {
+                status: 404,
+                headers: kind("text/html"),
+                parts: pieces(),
+                ..Reply::default()
+            },
+        ),
+        (
+            "answer-length",
+            "POST",
+            Reply {
+                length: Some(2 * piece.len() as u64),
+                headers: kind("application/json"),
+                parts: pieces(),
+                ..Reply::default()
+            },
+        ),
+        (
+            "answer-closed",
+            "GET",
+            Reply {
+                raw: true,
+                parts: closed,
+                ..Reply::default()
+            },
+        ),
+    ];
+    let replies = kinds.clone().map(|(_, _, reply)| reply);
+    service.play(move |received| {
+        let reply = number(&received.headers).and_then(|nth| replies.get(nth));
+        reply.cloned().unwrap_or_else(|| Reply::whole("well"))
+    });
+    let whole = piece.repeat(2);
+    let mut arriving = JoinSet::new();
+    let mut first_pieces = Vec::new();
+    for (nth, (about, method, reply)) in kinds.into_iter().enumerate() {
+        let mut sent = Sent::new(method, format!("/proxy/{name}/{about}"));
+        sent.headers = vec![(CALL.to_owned(), nth.to_string())];
+        let mut carried = to_carry(about, &sent);
+        carried.answered = Some((reply.status, whole.clone()));
+        let client = stage.client.clone();
+        let (tell, told) = mpsc::channel(1);
+        first_pieces.push((about, told));
+        arriving.spawn(async move {
+            carried.got = Some(match client.converse(sent).await {
+                Ok(mut conversation) => {
+                    let first = conversation.piece().await;
+                    let _ = tell.send(()).await;
+                    let mut whole = conversation.whole().await;
+                    match first {
+                        Some(Ok(first)) => _ = whole.body.splice(0..0, first),
+                        Some(Err(why)) => whole.broken = Some(why),
+                        None => {}
+                    }
+                    Ok(whole)
+                }
+                Err(none) => Err(none),
+            });
+            carried
+        });
+    }
+    for (about, mut told) in first_pieces {
+        if meanwhile(stage, seen, about, told.recv()).await?.is_none() {
+            break;
+        }
+    }
+    drop(held);
+    let over = async {
+        let mut all = Vec::new();
+        while let Some(Ok(carried)) = arriving.join_next().await {
+            all.push(carried);
+        }
+        all
+    };
+    if let Waited::Done(all) = stage.patiently(over, ANSWER_QUIET).await? {
+        seen.carried.extend(all);
+    }
+    Ok(())
+}
+
+/// Two pieces of a body whose length is said, and of another method's.
+async fn requests_of_other_kinds(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    service: &Upstream,
+    name: &str,
+    piece: &Bytes,
+) -> Result<(), Trouble> {
+    let already = service.received().len();
+    service.play(|_| Reply::whole("thank you"));
+    let mut asking = JoinSet::new();
+    let mut senders = Vec::new();
+    for (nth, (about, method, length)) in [
+        ("request-put", "PUT", None),
+        ("request-length", "POST", Some(2 * piece.len())),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (send, pieces) = mpsc::channel(1);
+        let mut sent = Sent::new(method, format!("/proxy/{name}/{about}"));
+        sent.headers = vec![(CALL.to_owned(), nth.to_string())];
+        let length = length.map(|length| ("content-length".to_owned(), length.to_string()));
+        sent.headers.extend(length);
+        sent.body = Sending::Pieces(pieces);
+        let _ = send.send(piece.clone()).await;
+        let client = stage.client.clone();
+        let (tell, told) = mpsc::channel(1);
+        asking.spawn(async move {
+            let _ = client.ask(sent).await;
+            let _ = tell.send(()).await;
+        });
+        senders.push((about, nth, send, told));
+    }
+    for (about, nth, _, told) in &mut senders {
+        let arrived = stage.journal.until(|_| {
+            let is_it = |x: &Received| number(&x.headers).is_none_or(|of| of == *nth);
+            let mut all = service.received().split_off(already).into_iter();
+            all.find(|x| is_it(x) && x.length > 0).map(drop)
+        });
+        // Who is refused will never arrive: that is another check's.
+        let waiting = async {
+            tokio::select! {
+                () = arrived => {}
+                _ = told.recv() => {}
+            }
+        };
+        if meanwhile(stage, seen, about, waiting).await?.is_none() {
+            break;
+        }
+    }
+    for (_, _, send, _) in senders {
+        let _ = send.send(piece.clone()).await;
+    }
+    let over = async { while asking.join_next().await.is_some() {} };
+    let _ = stage.patiently(over, ANSWER_QUIET).await?;
     Ok(())
 }
 
@@ -840,6 +1115,8 @@ pub(super) async fn pressure(stage: &Stage<'_>, seen: &mut Observation) -> Resul
         let all = stalls(stage, sent).await;
         seen.unread.push(("answer", all));
         seen.figures.push(("unread", resident(stage)));
+        seen.figures
+            .push(("held answer", held_by_program(stage, &service, all)));
         drop(conversation);
     }
     // The service does not read the request.
@@ -869,11 +1146,54 @@ pub(super) async fn pressure(stage: &Stage<'_>, seen: &mut Observation) -> Resul
     let all = stalls(stage, || count.load(std::sync::atomic::Ordering::Relaxed)).await;
     seen.unread.push(("request", all));
     seen.figures.push(("unread request", resident(stage)));
+    seen.figures
+        .push(("held request", held_by_program(stage, &service, all)));
     Ok(())
 }
 
 fn resident(stage: &Stage<'_>) -> Option<u64> {
     stage.program.figures().map(|figures| figures.resident)
+}
+
+/// What has been taken in and lies in no socket on the way: the program has it,
+/// wherever it keeps it. `None` where the system does not say.
+fn held_by_program(stage: &Stage<'_>, service: &Upstream, taken: u64) -> Option<u64> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
+    let tables = tables.map(|table| std::fs::read_to_string(table).unwrap_or_default());
+    let lying = in_sockets(&tables.concat(), stage.address().port(), service.port())?;
+    Some(taken.saturating_sub(lying))
+}
+
+/// The bytes in the queues of a program's connections, of both their ends, as Linux
+/// tells them. `None` where it does not show both connections as the program has them.
+fn in_sockets(tables: &str, program: u16, service: u16) -> Option<u64> {
+    const LISTENS: &str = "0A";
+    let port = |address: &str| u16::from_str_radix(address.rsplit_once(':')?.1, 16).ok();
+    let mut bytes = 0;
+    let (mut clients, mut services) = (false, false);
+    for row in tables.lines() {
+        let columns: Vec<_> = row.split_whitespace().take(5).collect();
+        let [_, local, remote, state, queues] = columns[..] else {
+            continue;
+        };
+        let (Some(local), Some(remote), Some((sent, came))) =
+            (port(local), port(remote), queues.split_once(':'))
+        else {
+            continue;
+        };
+        let is_one = [local, remote]
+            .iter()
+            .any(|port| [program, service].contains(port));
+        if state == LISTENS || !is_one {
+            continue;
+        }
+        clients |= local == program;
+        services |= remote == service;
+        for queue in [sent, came] {
+            bytes += u64::from_str_radix(queue, 16).ok()?;
+        }
+    }
+    (clients && services).then_some(bytes)
 }
 
 /// MiB that are more than the socket buffers on the way can hold.
@@ -962,13 +1282,14 @@ async fn passed(stage: &Stage<'_>, sent: Sent, progress: &Cell<u32>) -> Option<u
     Some(bytes)
 }
 
-/// Clients leave, before the head and in the middle of the body.
+/// Clients leave: before the head, in the middle of the body, once they have sent a
+/// body and in the middle of sending one.
 pub(super) async fn cancel(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
     seen.title = "clients leave while their calls are withheld".to_owned();
     let name = names(stage.run.seed).one;
     let service = open(stage, &name).await?;
     register(stage, seen, &name, &service.url()).await?;
-    for (nth, about) in [(1, "head"), (2, "body")] {
+    for (nth, about) in (1..).zip(["head", "body", "sent", "upload"]) {
         if seen.silence.is_some() || seen.too_busy {
             return Ok(());
         }
@@ -977,7 +1298,7 @@ pub(super) async fn cancel(stage: &Stage<'_>, seen: &mut Observation) -> Result<
         service.play(move |_| {
             let body = Bytes::from_static(b"nobody reads this");
             let mut parts = vec![Part::Wait(hold.clone()), Part::Data(body.clone())];
-            if nth == 2 {
+            if about == "body" {
                 parts.insert(0, Part::Data(body));
                 Reply {
                     parts,
@@ -987,7 +1308,16 @@ pub(super) async fn cancel(stage: &Stage<'_>, seen: &mut Observation) -> Result<
                 Reply::held(body, &hold)
             }
         });
-        let sent = Sent::new("GET", format!("/proxy/{name}/{about}"));
+        let mut sent = Sent::new("GET", format!("/proxy/{name}/{about}"));
+        let (send, pieces) = mpsc::channel(1);
+        if matches!(about, "sent" | "upload") {
+            sent.method = "POST".to_owned();
+            sent.body = Sending::Whole(Some(Bytes::from_static(b"a piece")));
+        }
+        if about == "upload" {
+            sent.body = Sending::Pieces(pieces);
+            let _ = send.send(Bytes::from_static(b"a piece")).await;
+        }
         let client = stage.client.clone();
         let (tell, mut told) = mpsc::channel(1);
         let mut asking = JoinSet::new();
@@ -998,10 +1328,19 @@ pub(super) async fn cancel(stage: &Stage<'_>, seen: &mut Observation) -> Result<
                 std::future::pending::<()>().await;
             }
         });
-        if !asked(stage, seen, &service, nth).await? {
+        if about == "upload" {
+            // A proxy that buffers asks nobody yet: that is another check's.
+            let came = stage.journal.until(|_| {
+                let all = service.received();
+                (all.len() >= nth && all.last().is_some_and(|x| x.length > 0)).then_some(())
+            });
+            if stage.patiently(came, patience(stage)).await? != Waited::Done(()) {
+                return Ok(());
+            }
+        } else if !asked(stage, seen, &service, nth).await? {
             return Ok(());
         }
-        if nth == 2 {
+        if about == "body" {
             // A proxy that buffers gives no piece yet: that is another check's.
             let came = stage.patiently(told.recv(), QUIET).await?;
             if came != Waited::Done(Some(())) {
@@ -1018,6 +1357,14 @@ pub(super) async fn cancel(stage: &Stage<'_>, seen: &mut Observation) -> Result<
         if meanwhile(stage, seen, about, ended).await?.is_none() {
             return Ok(());
         }
+        if about == "upload" {
+            seen.carried.push(Carried {
+                about,
+                received: service.newest(),
+                ..Carried::default()
+            });
+        }
+        drop(send);
         drop(held);
     }
     Ok(())
@@ -1047,6 +1394,19 @@ pub(super) async fn faults(stage: &Stage<'_>, seen: &mut Observation) -> Result<
         });
         step(stage, seen, about, call(&one), Some(&service), quiet).await?;
     }
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\na\r\nhalf of it\r\n";
+    for (about, said, end) in [
+        ("cut-by-reset", head, Some(Part::Break)),
+        ("half-head", &head[..30], None),
+    ] {
+        let said = Part::Data(Bytes::from_static(said.as_bytes()));
+        service.play(move |_| Reply {
+            raw: true,
+            parts: [said.clone()].into_iter().chain(end.clone()).collect(),
+            ..Reply::default()
+        });
+        step(stage, seen, about, call(&one), Some(&service), quiet).await?;
+    }
     service.play(|_| Reply::whole("well again"));
     step(stage, seen, "afterwards", call(&one), Some(&service), quiet).await
 }
@@ -1055,9 +1415,13 @@ pub(super) async fn faults(stage: &Stage<'_>, seen: &mut Observation) -> Result<
 /// the limit.
 pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
     seen.title = "a service takes the request and says nothing; another's body is slow".to_owned();
-    let name = names(stage.run.seed).one;
+    let Names { one: name, other } = names(stage.run.seed);
     let service = open(stage, &name).await?;
     register(stage, seen, &name, &service.url()).await?;
+    let full = Full::open();
+    if let Some(full) = &full {
+        register(stage, seen, &other, &full.url).await?;
+    }
     if seen.silence.is_some() || seen.too_busy {
         return Ok(());
     }
@@ -1109,8 +1473,20 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
         let get = Sent::new("GET", format!("/proxy/{name}/hang"));
         // More than the sockets on the way hold: it can never be sent whole.
         let post = Sent::new("POST", format!("/proxy/{name}/hang")).with(vec![b'.'; 8 * MEBI]);
-        let (get, post) = tokio::join!(stage.client.ask(get), stage.client.ask(post));
-        [get, post]
+        let connect = async {
+            match &full {
+                Some(_) => {
+                    let get = Sent::new("GET", format!("/proxy/{other}/hang"));
+                    Some(stage.client.ask(get).await)
+                }
+                None => None,
+            }
+        };
+        let (get, post) = (stage.client.ask(get), stage.client.ask(post));
+        let (get, post, connect) = tokio::join!(get, post, connect);
+        let mut all = vec![get, post];
+        all.extend(connect);
+        all
     };
     // Side by side; the one that hangs is waited for longest. A proxy that
     // buffers waits for the end of the slow one, which comes soon enough.
@@ -1147,7 +1523,7 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
         Waited::TooBusy => seen.too_busy = true,
     }
     match hung? {
-        Waited::Done(both) => seen.carried.extend(both.map(|got| Carried {
+        Waited::Done(all) => seen.carried.extend(all.into_iter().map(|got| Carried {
             about: "hang",
             got: Some(got),
             ..Carried::default()
@@ -1164,6 +1540,41 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
         note_upload(upload?, seen);
     }
     Ok(())
+}
+
+/// A port at which connections are neither taken nor refused: its queue is full.
+struct Full {
+    url: String,
+    _sockets: Vec<socket2::Socket>,
+}
+
+impl Full {
+    /// On Linux only: elsewhere a full queue may refuse.
+    fn open() -> Option<Self> {
+        /// More than fit into the shortest queue.
+        const QUEUE: usize = 3;
+        if !cfg!(target_os = "linux") {
+            return None;
+        }
+        let new = || socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).ok();
+        let listener = new()?;
+        let any = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0));
+        listener.bind(&any.into()).ok()?;
+        listener.listen(0).ok()?;
+        let address = listener.local_addr().ok()?.as_socket()?;
+        let mut sockets = vec![listener];
+        for _ in 0..QUEUE {
+            let socket = new()?;
+            socket.set_nonblocking(true).ok()?;
+            // It is there at once, or never.
+            let _ = socket.connect(&address.into());
+            sockets.push(socket);
+        }
+        Some(Self {
+            url: format!("http://{address}"),
+            _sockets: sockets,
+        })
+    }
 }
 
 /// How a long upload went.
@@ -1251,6 +1662,27 @@ mod tests {
     use mock_services::moment::Moment;
 
     use super::*;
+
+    #[test]
+    fn what_lies_in_sockets_is_both_ends_queues() {
+        let row = |local: u16, remote: u16, state: &str, sent: u32, came: u32| {
+            format!(
+                " 1: 0100007F:{local:04X} 0100007F:{remote:04X} {state} {sent:08X}:{came:08X} 00:0\n"
+            )
+        };
+        let (program, service) = (4000, 5000);
+        let head = "  sl  local_address rem_address   st tx_queue rx_queue tr\n";
+        let listens = row(program, 0, "0A", 0, 77);
+        let client = row(program, 61000, "01", 1000, 0) + &row(61000, program, "01", 0, 200);
+        let call = row(61001, service, "01", 0, 30) + &row(service, 61001, "01", 4, 0);
+        let other = row(61002, 61003, "01", 9999, 9999);
+        let all = [head, &listens, &client, &call, &other].concat();
+        assert_eq!(in_sockets(&all, program, service), Some(1234));
+        // Not the program's own end: it may live behind another system.
+        let unseen = [head, &client, &row(service, 61001, "01", 4, 0)].concat();
+        assert_eq!(in_sockets(&unseen, program, service), None);
+        assert_eq!(in_sockets("", program, service), None);
+    }
 
     #[test]
     fn thinking_is_told_from_the_call_before_it() {
