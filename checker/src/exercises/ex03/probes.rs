@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::Released;
 use crate::asleep;
-use crate::client::{Sending, Sent, Unanswered, Whole, YOU};
+use crate::client::{NoReply, Sending, Sent, Unanswered, Whole, YOU};
 use crate::observation::{Carried, Observation, Question, Rendezvous, Silence};
 use crate::probe::{NO_LIMIT_AFTER, all_held};
 use crate::stage::{ANSWER_QUIET, QUIET, Stage, Trouble, Waited};
@@ -1484,7 +1484,10 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
         };
         let (get, post) = (stage.client.ask(get), stage.client.ask(post));
         let (get, post, connect) = tokio::join!(get, post, connect);
-        let mut all = vec![get, post];
+        // Who answers and closes before all has come may see the answer lost with the
+        // reset that follows: then it did not hang, and nobody knows more.
+        let mut all = vec![get];
+        all.extend((!is_closed(&post)).then_some(post));
         all.extend(connect);
         all
     };
@@ -1525,6 +1528,7 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
     match hung? {
         Waited::Done(all) => seen.carried.extend(all.into_iter().map(|got| Carried {
             about: "hang",
+            request: "/proxy/…/hang".to_owned(),
             got: Some(got),
             ..Carried::default()
         })),
@@ -1575,6 +1579,10 @@ impl Full {
             _sockets: sockets,
         })
     }
+}
+
+fn is_closed(got: &Result<Whole, Unanswered>) -> bool {
+    matches!(got, Err(none) if none.why == NoReply::Closed)
 }
 
 /// How a long upload went.
@@ -1633,10 +1641,12 @@ async fn long_upload(stage: &Stage<'_>, name: &str) -> Result<Upload, Trouble> {
 fn note_upload(upload: Upload, seen: &mut Observation) {
     match upload.waited {
         Waited::Done(Some(got)) => {
-            let gave_up = matches!(&got, Ok(whole) if whole.status == 504);
+            // Its answer may have been lost with the connection.
+            let gave_up = matches!(&got, Ok(whole) if whole.status == 504) || is_closed(&got);
             seen.too_busy |= gave_up && upload.late;
             seen.carried.push(Carried {
                 about: "upload",
+                request: "POST /proxy/…/upload".to_owned(),
                 got: Some(got),
                 ..Carried::default()
             });
