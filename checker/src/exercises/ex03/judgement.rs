@@ -731,7 +731,7 @@ fn waiting_meanwhile<'a>(seen: &'a Observation, met: &Rendezvous) -> Option<&'a 
     });
     if slow_put {
         // After the one that is withheld.
-        waiting.last()
+        waiting.next_back()
     } else {
         waiting.next()
     }
