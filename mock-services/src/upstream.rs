@@ -1,7 +1,7 @@
 //! A service that takes any request: it keeps what came, byte for byte, and
 //! answers piece by piece, as its script says. What is behind ex03's proxy.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -74,6 +74,9 @@ pub struct Reply {
     pub parts: Vec<Part>,
     /// Whether its length is said beforehand (else it is chunked).
     pub length: Option<u64>,
+    /// Whether the body's parts are all that is said, head and all; then the
+    /// connection is closed.
+    pub raw: bool,
 }
 
 impl Default for Reply {
@@ -86,6 +89,7 @@ impl Default for Reply {
             headers: Headers::new(),
             parts: Vec::new(),
             length: None,
+            raw: false,
         }
     }
 }
@@ -223,6 +227,11 @@ impl Upstream {
         format!("http://{}", self.address)
     }
 
+    /// The port that it is open on.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// From now on, requests are answered as `script` says. It is asked when a
     /// request's head has been read.
     pub fn play(&self, script: impl Fn(&Received) -> Reply + Send + Sync + 'static) {
@@ -351,6 +360,9 @@ async fn exchange(
     if let Some(hold) = &reply.hold {
         hold.released().await;
     }
+    if reply.raw {
+        return say(reply, &handle, entry).await;
+    }
     let mut response = Response::builder()
         .status(StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
     if let Some(headers) = response.headers_mut() {
@@ -372,7 +384,7 @@ async fn exchange(
         entry,
         shared,
     };
-    let bodyless = head.method == hyper::Method::HEAD;
+    let bodyless = head.method == hyper::Method::HEAD || matches!(reply.status, 204 | 304);
     let parts: Pin<Box<dyn Stream<Item = _> + Send>> = if bodyless {
         let mut sending = sending;
         sending.entry.end(Ending::Answered);
@@ -381,6 +393,35 @@ async fn exchange(
         Box::pin(unfold(sending, Sending::next))
     };
     response.body(StreamBody::new(parts)).map_err(|_| Broken)
+}
+
+/// Says the parts as they stand, and nothing else. To break off is to reset.
+async fn say(
+    reply: Reply,
+    handle: &std::net::TcpStream,
+    mut entry: Entry,
+) -> Result<Response<Outgoing>, Broken> {
+    let mut ending = Ending::Answered;
+    entry.answered(reply.status);
+    for part in reply.parts {
+        match part {
+            Part::Data(data) => {
+                // It is little, and there is room for it.
+                (&*handle).write_all(&data).map_err(|_| Broken)?;
+            }
+            Part::Wait(hold) => hold.released().await,
+            Part::Break => {
+                // What was written before goes out first.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                let _ = SockRef::from(handle).set_linger(Some(Duration::ZERO));
+                ending = Ending::Cut;
+            }
+            Part::Repeat(..) => {}
+        }
+    }
+    entry.end(ending);
+    // The connection ends with this error.
+    Err(Broken)
 }
 
 /// An answer's body on its way out.

@@ -98,6 +98,15 @@ fn text(body: &[u8]) -> String {
     }
 }
 
+/// What is too long to be read is told by its beginning and its length.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 120;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+        None => text.to_owned(),
+    }
+}
+
 /// `404 and no body`
 fn answered(whole: &Whole) -> String {
     status_and_body(whole.status, &whole.body)
@@ -188,14 +197,36 @@ fn listed(seen: &Observation, step: &Carried, whole: &Whole) -> Option<Fault> {
             _ => {}
         }
     }
-    let plain = |map: BTreeMap<String, String>| -> BTreeMap<String, String> {
-        map.into_iter()
-            .map(|(name, url)| (name, url.trim_end_matches('/').to_owned()))
-            .collect()
-    };
     let said = serde_json::from_slice::<BTreeMap<String, String>>(&whole.body).ok();
-    if said.map(plain) == Some(plain(known.clone())) {
+    if said.as_ref() == Some(&known) {
         return None;
+    }
+    // The first that differs says more than a long list.
+    if let Some(said) = &said
+        && known.len() > 4
+        && let Some((wrong, url)) = known
+            .iter()
+            .find(|(name, url)| said.get(*name) != Some(*url))
+    {
+        return Some(
+            Fault::new(
+                Diagnosis::WrongBody,
+                format!(
+                    "{} names were registered, `{wrong}` with the URL `{}`; `GET /services` was \
+                     answered with {} names, and {}.",
+                    known.len(),
+                    shown(url),
+                    said.len(),
+                    match said.get(wrong) {
+                        Some(other) => format!("with the URL `{}` for that one", shown(other)),
+                        None => "without that one".to_owned(),
+                    }
+                ),
+                "Answer with one JSON object: each name that is registered now, with its URL as it \
+                 was put (a `Url` adds a `/`: keep the text beside it).",
+            )
+            .proved_by([whole.exchange]),
+        );
     }
     let right = serde_json::to_string(&known).unwrap_or_default();
     Some(
@@ -205,7 +236,8 @@ fn listed(seen: &Observation, step: &Carried, whole: &Whole) -> Option<Fault> {
                 "`GET /services` was answered with `{}`. Right was `{right}`.",
                 text(&whole.body)
             ),
-            "Answer with one JSON object: each name that is registered now, with its URL.",
+            "Answer with one JSON object: each name that is registered now, with its URL as it was \
+             put (a `Url` adds a `/`: keep the text beside it).",
         )
         .proved_by([whole.exchange]),
     )
@@ -373,8 +405,10 @@ fn one_call(call: &Carried) -> Option<Fault> {
             Fault::new(
                 Diagnosis::PathMangled,
                 format!(
-                    "The client asked `{}`; the service was asked `{}`. Right was `{wanted}`.",
-                    call.request, received.target
+                    "The client asked `{}`; the service was asked `{}`. Right was `{}`.",
+                    shown(&call.request),
+                    shown(&received.target),
+                    shown(&wanted)
                 ),
                 "Take path and query from the request's URI as text, percent-encoding and all, and \
                  append them to the service's URL: decoding and encoding again loses `%2F`, and a \
@@ -452,12 +486,41 @@ fn word(call: &Carried) -> String {
         .unwrap_or_default()
 }
 
+/// What a call's headers were, there and back: those to arrive, and those of one
+/// connection.
+struct Lines {
+    there: Headers,
+    near: Headers,
+    back: Headers,
+    near_back: Headers,
+}
+
 /// What is wrong with the headers, both ways.
 pub(super) fn headers(seen: &Observation) -> Option<Fault> {
-    let call = seen.carried.iter().find(|call| call.about == "headers")?;
+    seen.carried.iter().find_map(|call| {
+        let word = word(call);
+        let lines = match call.about {
+            "headers" => Lines {
+                there: probes::end_to_end(&word),
+                near: probes::hop_by_hop(&word),
+                back: probes::answered_with(&word),
+                near_back: probes::hop_by_hop_back(&word),
+            },
+            "more-headers" => Lines {
+                there: probes::more_end_to_end(&word),
+                near: probes::more_hop_by_hop(&word),
+                back: probes::more_answered_with(&word),
+                near_back: probes::more_hop_by_hop_back(&word),
+            },
+            _ => return None,
+        };
+        headers_of(call, &lines)
+    })
+}
+
+fn headers_of(call: &Carried, lines: &Lines) -> Option<Fault> {
     let Ok(whole) = got(call)? else { return None };
     let received = call.received.as_ref()?;
-    let word = word(call);
     let evidence = [whole.exchange, received.exchange];
     let leaked = |from: &Headers, to: &Headers| -> Vec<String> {
         from.iter()
@@ -465,7 +528,10 @@ pub(super) fn headers(seen: &Observation) -> Option<Fault> {
             .filter(|(name, value)| {
                 let values = values(to, name);
                 if name == "connection" {
-                    let own = |value: &str| value.contains("x-hop-") || value.contains("x-back-");
+                    let own = |value: &str| {
+                        let value = value.to_ascii_lowercase();
+                        value.contains("x-hop-") || value.contains("x-back-")
+                    };
                     values.iter().any(|value| own(value))
                 } else {
                     values.contains(&value.as_str())
@@ -474,8 +540,8 @@ pub(super) fn headers(seen: &Observation) -> Option<Fault> {
             .map(|(name, value)| format!("{name}: {value}"))
             .collect()
     };
-    let there = leaked(&probes::hop_by_hop(&word), &received.headers);
-    let back = leaked(&probes::hop_by_hop_back(&word), &whole.headers);
+    let there = leaked(&lines.near, &received.headers);
+    let back = leaked(&lines.near_back, &whole.headers);
     let (leaks, who) = if there.is_empty() {
         (back, "The client")
     } else {
@@ -493,36 +559,90 @@ pub(super) fn headers(seen: &Observation) -> Option<Fault> {
             .proved_by(evidence),
         );
     }
-    let lost = |from: &Headers, to: &Headers| -> Vec<String> {
-        from.iter()
-            .filter(|(name, value)| {
-                let arrived = values(to, name);
-                // Repeated headers may be joined, but for cookies.
-                let joined = name != "set-cookie"
-                    && arrived
-                        .iter()
-                        .any(|other| other.split(',').any(|part| part.trim() == value));
-                !arrived.contains(&value.as_str()) && !joined
-            })
-            .map(|(name, value)| format!("{name}: {value}"))
-            .collect()
+    let what = match lost(&lines.there, &received.headers) {
+        Some(lost) => lost.told("client", "service"),
+        None => lost(&lines.back, &whole.headers)?.told("service", "client"),
     };
-    let there = lost(&probes::end_to_end(&word), &received.headers);
-    let back = lost(&probes::answered_with(&word), &whole.headers);
-    let (lost, who) = if there.is_empty() {
-        (back, "The client")
-    } else {
-        (there, "The service")
-    };
-    (!lost.is_empty()).then(|| {
+    Some(
         Fault::new(
             Diagnosis::HeadersLost,
-            format!("{who} did not receive `{}`.", lost.join("`, `")),
-            "Carry every end-to-end header, both ways. A name may come twice: use a `HeaderMap` and \
-             its `append`, no map of single values.",
+            what,
+            "Carry every end-to-end header, both ways. A name may come twice, and a value may be \
+             any bytes or none: use a `HeaderMap` and its `append`, no map of single values, no \
+             text.",
         )
-        .proved_by(evidence)
-    })
+        .proved_by(evidence),
+    )
+}
+
+/// What did not arrive as it was sent.
+#[derive(Debug, PartialEq, Eq)]
+enum Lost {
+    /// These did not arrive.
+    Lines(Vec<String>),
+    /// This one's values arrived otherwise, joined or in another order.
+    Values {
+        name: String,
+        sent: Vec<String>,
+        arrived: Vec<String>,
+    },
+}
+
+impl Lost {
+    fn told(&self, sender: &str, receiver: &str) -> String {
+        match self {
+            Self::Lines(lines) => {
+                let some: Vec<_> = lines.iter().take(5).map(|line| shown(line)).collect();
+                let more = match lines.len() - some.len() {
+                    0 => String::new(),
+                    more => format!(", and {more} more"),
+                };
+                format!(
+                    "The {receiver} did not receive `{}`{more}.",
+                    some.join("`, `")
+                )
+            }
+            Self::Values {
+                name,
+                sent,
+                arrived,
+            } => format!(
+                "The {sender} sent `{name}` in {} lines, `{}`; the {receiver} received `{}`.",
+                sent.len(),
+                sent.join("` and `"),
+                arrived.join("` and `")
+            ),
+        }
+    }
+}
+
+fn lost(from: &Headers, to: &Headers) -> Option<Lost> {
+    let otherwise = from.iter().find_map(|(name, _)| {
+        let (sent, arrived) = (values(from, name), values(to, name));
+        let joined = |value: &&str| {
+            let parts = |line: &&str| line.split(',').any(|part| part.trim() == *value);
+            arrived.contains(value) || arrived.iter().any(parts)
+        };
+        // Nobody minds what is added.
+        let mut rest = arrived.iter();
+        let is_there = sent.iter().all(|value| rest.any(|other| other == value));
+        (!is_there && sent.len() > 1 && sent.iter().all(joined)).then(|| Lost::Values {
+            name: name.clone(),
+            sent: sent.iter().copied().map(str::to_owned).collect(),
+            arrived: arrived.iter().copied().map(str::to_owned).collect(),
+        })
+    });
+    let lines: Vec<_> = from
+        .iter()
+        .filter(|(name, value)| !values(to, name).contains(&value.as_str()))
+        .filter(|(name, _)| !matches!(&otherwise, Some(Lost::Values { name: other, .. }) if name == other))
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    if lines.is_empty() {
+        otherwise
+    } else {
+        Some(Lost::Lines(lines))
+    }
 }
 
 /// The call to a service that was withheld.
@@ -533,20 +653,21 @@ fn withheld(seen: &Observation) -> Option<&Exchange> {
 /// The registry did not answer while a call was withheld.
 pub(super) fn guard(seen: &Observation) -> Option<Fault> {
     if let Some((met, after)) = seen.given_up().next() {
-        let request = seen
-            .exchanges
-            .iter()
-            .find(|x| x.service == YOU && x.request.contains("/services") && waited_long(x, met))
-            .map_or(met.about, |x| x.request.as_str());
-        // Four questions to the registry in each phase.
-        let phase = (seen.rendezvous.len() - 1) / 4;
+        let waiting = waiting_meanwhile(seen, met);
+        let request = waiting.map_or(met.about, |x| x.request.as_str());
+        let phase = (seen.rendezvous.len() - 1) / probes::QUESTIONS;
+        let what = [
+            "a call to a service waited for its answer",
+            "a call to a service waited for the rest of its body",
+            "a call to a service waited for the rest of its request",
+            "a PUT waited for the rest of its URL",
+        ][phase.min(3)];
         return Some(
             Fault::new(
                 Diagnosis::GuardAcrossAwait,
                 format!(
-                    "While a call to a service waited for {}, `{request}` waited too: no answer within \
-                     {}, and the program was idle.",
-                    ["its answer", "the rest of its body", "the rest of its request"][phase.min(2)],
+                    "While {what}, `{request}` waited too: no answer within {}, and the program was \
+                     idle.",
                     words(after.min(crate::stage::QUIET))
                 ),
                 "A guard is held while the call is awaited. Copy the URL out and let go of the guard \
@@ -557,7 +678,13 @@ pub(super) fn guard(seen: &Observation) -> Option<Fault> {
         );
     }
     seen.carried.iter().find_map(|step| {
-        let wanted = if step.about == "list" { 200 } else { 204 };
+        let wanted = match step.about {
+            "list" => 200,
+            "slow" => return broken_off(step),
+            // How calls are carried is another check's.
+            "call" => return None,
+            _ => 204,
+        };
         let whole = match got(step)? {
             Ok(whole) => whole,
             Err(fault) => return Some(fault),
@@ -574,16 +701,49 @@ pub(super) fn guard(seen: &Observation) -> Option<Fault> {
     })
 }
 
+/// A call that was under way when its name was put and removed.
+fn broken_off(call: &Carried) -> Option<Fault> {
+    let (exchange, diagnosis) = match call.got.as_ref()? {
+        Err(none) => (none.exchange, Diagnosis::WrongStatus),
+        Ok(whole) if whole.broken.is_some() => (whole.exchange, Diagnosis::WrongBody),
+        Ok(_) => return None,
+    };
+    Some(
+        Fault::new(
+            diagnosis,
+            format!(
+                "`{}` was under way when its name was put anew and removed, and was broken off.",
+                call.request
+            ),
+            "A change of a name counts from the next call on: leave the calls that are under way \
+             alone.",
+        )
+        .proved_by([exchange]),
+    )
+}
+
+/// The request that was asked while something was withheld, and got no answer.
+fn waiting_meanwhile<'a>(seen: &'a Observation, met: &Rendezvous) -> Option<&'a Exchange> {
+    let slow_put = seen.rendezvous.len() > 3 * probes::QUESTIONS;
+    let mut waiting = seen.exchanges.iter().filter(|x| {
+        let registry = x.request.contains("/services") || slow_put;
+        x.service == YOU && registry && waited_long(x, met)
+    });
+    if slow_put {
+        // After the one that is withheld.
+        waiting.next_back()
+    } else {
+        waiting.next()
+    }
+}
+
 fn waited_long(x: &Exchange, met: &Rendezvous) -> bool {
     x.arrived <= met.released && x.answered.is_none_or(|at| at >= met.released)
 }
 
 pub(super) fn guard_gap(seen: &Observation) -> Option<Gap> {
     let (met, _) = seen.given_up().next()?;
-    let waiting = seen
-        .exchanges
-        .iter()
-        .find(|x| x.service == YOU && x.request.contains("/services") && waited_long(x, met))?;
+    let waiting = waiting_meanwhile(seen, met)?;
     Some(Gap {
         from: waiting.arrived,
         to: met.released,
@@ -676,8 +836,10 @@ pub(super) fn crowd_gap(seen: &Observation) -> Option<Gap> {
 
 /// A body that did not come through before its end.
 pub(super) fn stream(seen: &Observation) -> Option<Fault> {
-    let (met, after) = seen.given_up().next()?;
-    let (sender, receiver, next) = if met.about == "answer" {
+    let Some((met, after)) = seen.given_up().next() else {
+        return seen.carried.iter().find_map(not_whole);
+    };
+    let (sender, receiver, next) = if met.about.starts_with("answer") {
         (
             "service",
             "client",
@@ -696,14 +858,53 @@ pub(super) fn stream(seen: &Observation) -> Option<Fault> {
         Fault::new(
             Diagnosis::Buffered,
             format!(
-                "The {sender} had sent the first piece of its body and withheld the second. For {} \
+                "The {sender} had sent the first piece of its body{} and withheld the second. For {} \
                  the {receiver} got nothing.",
+                kind_of_body(met.about),
                 words(after.min(crate::stage::QUIET))
             ),
             next,
         )
         .proved_by(seen.exchanges.iter().rev().take(2).map(|x| x.id)),
     )
+}
+
+/// What is particular about a body that did not come through.
+fn kind_of_body(about: &str) -> &'static str {
+    match about {
+        "answer-404" => ", in an answer of 404,",
+        "answer-length" | "request-length" => ", whose length it had said,",
+        "answer-closed" => ", which was to end with the connection (HTTP/1.0),",
+        "request-put" => ", of a PUT,",
+        _ => "",
+    }
+}
+
+/// A body in pieces that did not come back whole.
+fn not_whole(call: &Carried) -> Option<Fault> {
+    let (status, body) = call.answered.as_ref()?;
+    let whole = call.got.as_ref()?.as_ref().ok()?;
+    let is_whole = whole.body == *body && whole.broken.is_none();
+    // What else may come back is another check's.
+    (whole.status == *status && !is_whole).then(|| {
+        Fault::new(
+            Diagnosis::WrongBody,
+            format!(
+                "The service answered `{}` with {} bytes in two pieces{}; the client got {}{}.",
+                call.request,
+                body.len(),
+                kind_of_body(call.about).trim_end_matches(','),
+                whole.body.len(),
+                match whole.broken {
+                    Some(_) => " and a broken connection",
+                    None => "",
+                }
+            ),
+            "Pass every piece on until the service's body ends, however it ends: by its length, by \
+             its last chunk, or with the connection.",
+        )
+        .proved_by([whole.exchange])
+    })
 }
 
 pub(super) fn stream_gap(seen: &Observation) -> Option<Gap> {
@@ -726,6 +927,8 @@ const MEBI: f64 = 1024.0 * 1024.0;
 /// Bodies that were taken in though nobody read them, or that took memory.
 pub(super) fn pressure(seen: &Observation) -> Option<Fault> {
     const ALL: u64 = 48 * 1024 * 1024;
+    /// What lies in no socket. A pump needs some hundred KiB, ours on both sides included.
+    const HELD: u64 = 5 * 1024 * 1024;
     for (about, taken) in &seen.unread {
         // Some systems' socket buffers are huge: what is not in the program's
         // memory is not the program's.
@@ -737,11 +940,24 @@ pub(super) fn pressure(seen: &Observation) -> Option<Fault> {
             (Some(before), Some(after)) => after.saturating_sub(before) < ALL / 4,
             _ => false,
         };
+        let (sender, reader, figure) = match *about {
+            "answer" => ("service", "client", "held answer"),
+            _ => ("client", "service", "held request"),
+        };
+        if let Some(held) = seen.figure(figure).filter(|held| *held >= HELD) {
+            return Some(Fault::new(
+                Diagnosis::Buffered,
+                format!(
+                    "The {reader} read nothing, and the {sender} could send {:.0} MiB; {:.0} MiB of \
+                     them lie in no socket: your program keeps them.",
+                    *taken as f64 / MEBI,
+                    held as f64 / MEBI
+                ),
+                "Read no further than you can pass on. A channel of a few pieces, or the body itself \
+                 as a stream, makes the sender wait; a long queue, a file or a `Vec` never does.",
+            ));
+        }
         if *taken >= ALL && !elsewhere {
-            let (sender, reader) = match *about {
-                "answer" => ("service", "client"),
-                _ => ("client", "service"),
-            };
             return Some(Fault::new(
                 Diagnosis::Buffered,
                 format!(
@@ -804,7 +1020,9 @@ pub(super) fn memory(seen: &Observation) -> String {
 
 /// A call that went on without its client.
 pub(super) fn cancel(seen: &Observation) -> Option<Fault> {
-    let (met, after) = seen.given_up().next()?;
+    let Some((met, after)) = seen.given_up().next() else {
+        return seen.carried.iter().find_map(ended_as_if_whole);
+    };
     let call = seen
         .exchanges
         .iter()
@@ -818,6 +1036,8 @@ pub(super) fn cancel(seen: &Observation) -> Option<Fault> {
                 "The client left {}, and {} later the call to the service was still open.",
                 match met.about {
                     "head" => "before the service had answered",
+                    "sent" => "once its request's body had been sent",
+                    "upload" => "in the middle of sending its request's body",
                     _ => "in the middle of the body",
                 },
                 words(after.min(crate::stage::QUIET))
@@ -828,6 +1048,24 @@ pub(super) fn cancel(seen: &Observation) -> Option<Fault> {
         )
         .proved_by([call.id]),
     )
+}
+
+/// Half of an upload that the service was told was all of it.
+fn ended_as_if_whole(call: &Carried) -> Option<Fault> {
+    let received = call.received.as_ref()?;
+    (call.about == "upload" && received.whole).then(|| {
+        Fault::new(
+            Diagnosis::WrongBody,
+            format!(
+                "The client left in the middle of sending its request's body; the service received \
+                 `{}` as if that were all.",
+                text(&received.body)
+            ),
+            "Break the service's connection off where the client's breaks off: pass the error on \
+             inside the stream, and do not turn it into an end.",
+        )
+        .proved_by([received.exchange])
+    })
 }
 
 pub(super) fn cancel_gap(seen: &Observation) -> Option<Gap> {
@@ -856,7 +1094,7 @@ pub(super) fn faults(seen: &Observation) -> Option<Fault> {
 
 fn one_fault(step: &Carried) -> Option<Fault> {
     let answer = step.got.as_ref()?;
-    if let ("cut" | "cut-of-length", Err(unanswered)) = (step.about, answer)
+    if let ("cut" | "cut-of-length" | "cut-by-reset", Err(unanswered)) = (step.about, answer)
         && unanswered.why == NoReply::Closed
     {
         // Broken off even before the head: broken all the same.
@@ -873,7 +1111,8 @@ fn one_fault(step: &Carried) -> Option<Fault> {
         }
         "refused" => "refuses connections",
         "reset" => "resets the connection",
-        "cut" | "cut-of-length" => {
+        "half-head" => "breaks off within its head",
+        "cut" | "cut-of-length" | "cut-by-reset" => {
             let broken = whole.broken.is_some() || whole.status == 502;
             return (!broken).then(|| {
                 Fault::new(
@@ -988,6 +1227,76 @@ pub(super) fn hangs(seen: &Observation) -> Option<Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn headers_of_text(lines: &[(&str, &str)]) -> Headers {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        lines.iter().map(owned).collect()
+    }
+
+    #[test]
+    fn a_header_that_came_twice_has_to_arrive_twice_and_in_order() {
+        let sent = headers_of_text(&[("link", "1"), ("link", "2"), ("etag", "x")]);
+        let lost_of = |arrived: &[(&str, &str)]| lost(&sent, &headers_of_text(arrived));
+        assert_eq!(
+            lost_of(&[("link", "1"), ("etag", "x"), ("link", "2")]),
+            None
+        );
+        // What is added is nobody's business here.
+        let more = [("link", "0"), ("link", "1"), ("link", "2"), ("etag", "x")];
+        assert_eq!(lost_of(&more), None);
+        let joined = lost_of(&[("link", "1, 2"), ("etag", "x")]);
+        let told = joined.map(|lost| lost.told("client", "service"));
+        assert_eq!(
+            told.as_deref(),
+            Some("The client sent `link` in 2 lines, `1` and `2`; the service received `1, 2`.")
+        );
+        assert!(matches!(
+            lost_of(&[("link", "2"), ("link", "1"), ("etag", "x")]),
+            Some(Lost::Values { .. })
+        ));
+        assert_eq!(
+            lost_of(&[("link", "2"), ("etag", "x")]),
+            Some(Lost::Lines(vec!["link: 1".to_owned()]))
+        );
+    }
+
+    #[test]
+    fn what_lies_in_no_socket_is_the_programs() {
+        let seen = |held: Option<u64>| Observation {
+            unread: vec![("answer", 12 << 20)],
+            figures: vec![("held answer", held)],
+            ..Observation::default()
+        };
+        assert!(pressure(&seen(Some(9 << 20))).is_some());
+        assert!(pressure(&seen(Some(2 << 20))).is_none());
+        assert!(pressure(&seen(None)).is_none());
+    }
+
+    #[test]
+    fn half_an_upload_is_not_all_of_it() {
+        let seen = |whole| Observation {
+            carried: vec![Carried {
+                about: "upload",
+                received: Some(mock_services::upstream::Received {
+                    body: b"a piece".to_vec(),
+                    whole,
+                    ..Default::default()
+                }),
+                ..Carried::default()
+            }],
+            ..Observation::default()
+        };
+        assert!(cancel(&seen(false)).is_none());
+        let fault = cancel(&seen(true)).map(|fault| fault.diagnosis);
+        assert_eq!(fault, Some(Diagnosis::WrongBody));
+    }
+
+    #[test]
+    fn what_is_too_long_is_told_by_its_beginning() {
+        assert_eq!(shown("GET /a"), "GET /a");
+        let long = "ä".repeat(130);
+        assert!(shown(&long).ends_with("… (260 bytes)"));
+    }
 
     #[test]
     fn a_run_has_two_names_that_differ() {

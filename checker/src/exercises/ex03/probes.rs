@@ -4,16 +4,17 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use mock_services::exchange::Exchange;
 use mock_services::script::Hold;
 use mock_services::tap::Refusal;
-use mock_services::upstream::{Fault, Headers, Part, Reply, Upstream};
+use mock_services::upstream::{Fault, Headers, Part, Received, Reply, Upstream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Released;
 use crate::asleep;
-use crate::client::{Sending, Sent, Unanswered, Whole, YOU};
+use crate::client::{NoReply, Sending, Sent, Unanswered, Whole, YOU};
 use crate::observation::{Carried, Observation, Question, Rendezvous, Silence};
 use crate::probe::{NO_LIMIT_AFTER, all_held};
 use crate::stage::{ANSWER_QUIET, QUIET, Stage, Trouble, Waited};
@@ -58,18 +59,7 @@ async fn step(
     if seen.silence.is_some() || seen.too_busy {
         return Ok(());
     }
-    let body = match &sent.body {
-        Sending::Whole(Some(body)) => body.to_vec(),
-        _ => Vec::new(),
-    };
-    let mut carried = Carried {
-        about,
-        request: format!("{} {}", sent.method, sent.target),
-        method: sent.method.clone(),
-        headers: sent.headers.clone(),
-        body,
-        ..Carried::default()
-    };
+    let mut carried = to_carry(about, &sent);
     let before = service.map_or(0, |service| service.received().len());
     match stage.patiently(stage.client.ask(sent), quiet).await? {
         Waited::Done(got) => {
@@ -77,6 +67,56 @@ async fn step(
             carried.got = Some(got);
             seen.carried.push(carried);
         }
+        Waited::GaveUp(after) => {
+            seen.silence = Some(Silence {
+                question: Question::Plain,
+                after,
+            });
+        }
+        Waited::TooBusy => seen.too_busy = true,
+    }
+    Ok(())
+}
+
+fn to_carry(about: &'static str, sent: &Sent) -> Carried {
+    let body = match &sent.body {
+        Sending::Whole(Some(body)) => body.to_vec(),
+        _ => Vec::new(),
+    };
+    Carried {
+        about,
+        request: format!("{} {}", sent.method, sent.target),
+        method: sent.method.clone(),
+        headers: sent.headers.clone(),
+        body,
+        ..Carried::default()
+    }
+}
+
+/// Requests of which none depends on another, a few at a time.
+async fn steps(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    all: Vec<(&'static str, Sent)>,
+) -> Result<(), Trouble> {
+    /// The shortest queues of connections hold five.
+    const AT_ONCE: usize = 4;
+    if seen.silence.is_some() || seen.too_busy {
+        return Ok(());
+    }
+    let asking = all.into_iter().map(|(about, sent)| {
+        let mut carried = to_carry(about, &sent);
+        async move {
+            carried.got = Some(stage.client.ask(sent).await);
+            carried
+        }
+    });
+    let asking = futures_util::stream::iter(asking).buffered(AT_ONCE);
+    match stage
+        .patiently(asking.collect::<Vec<_>>(), ANSWER_QUIET)
+        .await?
+    {
+        Waited::Done(all) => seen.carried.extend(all),
         Waited::GaveUp(after) => {
             seen.silence = Some(Silence {
                 question: Question::Plain,
@@ -122,25 +162,59 @@ pub(super) async fn registry(stage: &Stage<'_>, seen: &mut Observation) -> Resul
     .await?;
     step(stage, seen, "first", call(&one), Some(&first), quiet).await?;
     step(stage, seen, "second", call(&other), Some(&second), quiet).await?;
-    for nonsense in ["no url at all", "", "localhost:7001", "/only/a/path"] {
-        step(stage, seen, "bad", put(&one, nonsense), None, quiet).await?;
-    }
+    let nonsense = [
+        "no url at all",
+        "",
+        "localhost:7001",
+        "/only/a/path",
+        "http://",
+        "http://127.0.0.1:70000",
+        "ftp://127.0.0.1:7001",
+    ];
+    let bad = |text| ("bad", put(&one, text));
+    steps(stage, seen, nonsense.map(bad).into()).await?;
+    let bad = ("bad", put("nobody", "no url at all"));
+    steps(stage, seen, vec![bad]).await?;
     step(stage, seen, "still", call(&one), Some(&first), quiet).await?;
-    step(stage, seen, "unknown", call("nobody"), None, quiet).await?;
+    let alike = [
+        "nobody",
+        &format!("{one}2"),
+        &one[..one.len() - 1],
+        &one.to_ascii_uppercase(),
+    ];
+    let unknown = alike.map(|name| ("unknown", call(name)));
+    steps(stage, seen, unknown.into()).await?;
     register(stage, seen, &one, &second.url()).await?;
     step(stage, seen, "moved", call(&one), Some(&second), quiet).await?;
     let delete = Sent::new("DELETE", format!("/services/{other}"));
     step(stage, seen, "delete", delete, None, quiet).await?;
     step(stage, seen, "gone", call(&other), Some(&second), quiet).await?;
-    step(
-        stage,
-        seen,
-        "rest",
-        Sent::new("GET", "/services"),
-        None,
-        quiet,
-    )
-    .await
+    let list = || Sent::new("GET", "/services");
+    step(stage, seen, "rest", list(), None, quiet).await?;
+
+    // A name that begins like another is another name.
+    let longer = format!("{one}-too");
+    register(stage, seen, &longer, &first.url()).await?;
+    step(stage, seen, "first", call(&longer), Some(&first), quiet).await?;
+    let delete = Sent::new("DELETE", format!("/services/{one}"));
+    step(stage, seen, "delete", delete, None, quiet).await?;
+    step(stage, seen, "first", call(&longer), Some(&first), quiet).await?;
+    step(stage, seen, "gone", call(&one), Some(&second), quiet).await?;
+    // As many as do not fit into a page, their URLs of every kind. Nobody calls them.
+    let urls = [
+        "",
+        "/a",
+        "/a/",
+        "/Upper/Case",
+        &format!("/{}", "long/".repeat(40)),
+    ];
+    let many = urls.iter().cycle().take(15).zip(1..);
+    let many = many.map(|(path, nth)| {
+        let url = format!("http://127.0.0.1:{}{path}", 7000 + nth);
+        ("put", put(&format!("{other}-{nth}"), &url))
+    });
+    steps(stage, seen, many.collect()).await?;
+    step(stage, seen, "rest", list(), None, quiet).await
 }
 
 /// Headers that are to arrive, and one that is to be left behind by its name.
@@ -191,6 +265,83 @@ pub(super) fn hop_by_hop_back(word: &str) -> Headers {
         (&*format!("x-back-{word}"), word.to_owned()),
         ("keep-alive", "timeout=78".to_owned()),
         ("proxy-connection", format!("back-{word}")),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// What else a header may be: empty, no ASCII, long, one of many.
+pub(super) fn more_end_to_end(word: &str) -> Headers {
+    let mut headers = vec![
+        ("x-request-id".to_owned(), word.to_owned()),
+        ("accept".to_owned(), format!("text/{word}")),
+        ("accept-encoding".to_owned(), "identity".to_owned()),
+        ("content-type".to_owned(), format!("text/{word}")),
+        ("origin".to_owned(), format!("http://{word}.example")),
+        ("range".to_owned(), "bytes=0-9".to_owned()),
+        ("referer".to_owned(), format!("http://{word}.example/a")),
+        ("user-agent".to_owned(), format!("workshop/{word}")),
+        ("x-empty".to_owned(), String::new()),
+        ("x-name".to_owned(), format!("Zoë {word}")),
+        ("x-long".to_owned(), format!("{word}-").repeat(400)),
+        ("proxy-authorization".to_owned(), format!("Basic {word}")),
+    ];
+    headers.extend((1..=40).map(|nth| (format!("x-many-{nth}"), format!("{word}-{nth}"))));
+    headers
+}
+
+pub(super) fn more_hop_by_hop(word: &str) -> Headers {
+    [
+        // Names know no case, and need no blank after the comma.
+        (
+            "connection",
+            format!("X-Hop-Upper-{word},x-hop-tight-{word}"),
+        ),
+        (&*format!("x-hop-upper-{word}"), word.to_owned()),
+        (&*format!("x-hop-tight-{word}"), word.to_owned()),
+        ("trailer", format!("x-sum-{word}")),
+        ("upgrade", format!("workshop/{word}")),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+pub(super) fn more_answered_with(word: &str) -> Headers {
+    let mut headers = vec![
+        ("link".to_owned(), format!("</{word}/1>; rel=next")),
+        ("link".to_owned(), format!("</{word}/2>; rel=prev")),
+        ("cache-control".to_owned(), "max-age=7".to_owned()),
+        (
+            "last-modified".to_owned(),
+            "Thu, 01 Jan 2026 00:00:00 GMT".to_owned(),
+        ),
+        ("location".to_owned(), format!("/{word}")),
+        ("retry-after".to_owned(), "7".to_owned()),
+        ("vary".to_owned(), format!("x-{word}")),
+        ("www-authenticate".to_owned(), format!("Basic realm={word}")),
+        ("x-empty".to_owned(), String::new()),
+        ("x-name".to_owned(), format!("Zoë {word}")),
+        ("x-long".to_owned(), format!("{word}-").repeat(400)),
+        (
+            "proxy-authenticate".to_owned(),
+            format!("Basic realm={word}"),
+        ),
+    ];
+    headers.extend((1..=40).map(|nth| (format!("x-many-{nth}"), format!("{word}-{nth}"))));
+    headers
+}
+
+pub(super) fn more_hop_by_hop_back(word: &str) -> Headers {
+    [
+        (
+            "connection",
+            format!("X-Back-Upper-{word},x-back-tight-{word}"),
+        ),
+        (&*format!("x-back-upper-{word}"), word.to_owned()),
+        (&*format!("x-back-tight-{word}"), word.to_owned()),
+        ("te", format!("trailers;q=0.5, x-{word}")),
+        ("trailer", format!("x-sum-{word}")),
+        ("upgrade", format!("workshop/{word}")),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()
@@ -265,7 +416,116 @@ pub(super) async fn carry(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
     sent.headers = [end_to_end(&word), hop_by_hop(&word)].concat();
     step(stage, seen, "headers", sent, Some(&service), quiet).await?;
     seen.answered_with(200, &said);
+    let arrived = |x: &Carried| {
+        let received = x.received.as_ref();
+        received.is_some_and(|got| got.headers.iter().any(|(_, value)| *value == word))
+    };
+    // These are known by a header of theirs.
+    if seen.carried.last().is_some_and(arrived) {
+        carry_side_by_side(stage, seen, &service, &name, &word).await?;
+    }
     Ok(())
+}
+
+/// The header by which a call is known, whatever else becomes of it.
+const CALL: &str = "x-call";
+
+fn number(headers: &Headers) -> Option<usize> {
+    let (_, value) = headers.iter().find(|(name, _)| name == CALL)?;
+    value.parse().ok()
+}
+
+/// More requests of every kind, a few at a time.
+async fn carry_side_by_side(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    service: &Upstream,
+    name: &str,
+    word: &str,
+) -> Result<(), Trouble> {
+    let at = |path: &str| format!("/proxy/{name}/{path}");
+    let said = Bytes::from(format!("{word} says more\n"));
+    let mut calls: Vec<(&'static str, Sent, Reply)> = Vec::new();
+    for method in ["GET", "DELETE", "OPTIONS", "Report"] {
+        let sent = Sent::new(method, at("plain")).with(format!("{word} to {method}"));
+        calls.push(("method", sent, Reply::whole(said.clone())));
+    }
+    let long = format!("long/{}?{}", "abcdefghij".repeat(150), "k=v&".repeat(150));
+    for path in [
+        "",
+        "/today",
+        "./a/../b/.",
+        "%2e%2e/%2E/a",
+        "%61%42%7E/%c3%a4",
+        "a+b",
+        "a;v=1;w=2/b",
+        "a:b@c",
+        "it's(a)!*,$&=b",
+        "today?",
+        "today?a=b?c/d",
+        "today?ids[]=1&ids[]=2",
+        &long,
+    ] {
+        let sent = Sent::new("GET", at(path));
+        calls.push(("path", sent, Reply::whole(said.clone())));
+    }
+    for status in [
+        202, 204, 206, 299, 304, 307, 308, 401, 407, 418, 429, 503, 599,
+    ] {
+        let body = match status {
+            204 | 304 => Reply::default(),
+            _ => Reply::whole(format!("{word} answers {status}")),
+        };
+        let headers = vec![("location".to_owned(), "/elsewhere".to_owned())];
+        let reply = Reply {
+            status,
+            headers,
+            ..body
+        };
+        calls.push(("status", Sent::new("GET", at("status")), reply));
+    }
+    let mut sent = Sent::new("POST", at("headers")).with("with more headers");
+    sent.headers = [more_end_to_end(word), more_hop_by_hop(word)].concat();
+    let back = Reply {
+        headers: [more_answered_with(word), more_hop_by_hop_back(word)].concat(),
+        ..Reply::whole(said.clone())
+    };
+    calls.push(("more-headers", sent, back));
+
+    let mut requests = Vec::new();
+    let mut replies = Vec::new();
+    for (nth, (about, mut sent, reply)) in calls.into_iter().enumerate() {
+        sent.headers.insert(0, (CALL.to_owned(), nth.to_string()));
+        requests.push((about, sent));
+        replies.push(reply);
+    }
+    let answers: Vec<_> = replies.iter().map(whole_answer).collect();
+    let nobody = Reply::whole(said);
+    service.play(move |received| {
+        let reply = number(&received.headers).and_then(|nth| replies.get(nth));
+        reply.unwrap_or(&nobody).clone()
+    });
+    let before = seen.carried.len();
+    let already = service.received().len();
+    steps(stage, seen, requests).await?;
+    let received = service.received().split_off(already);
+    for (nth, call) in seen.carried[before..].iter_mut().enumerate() {
+        // One that has lost its headers is anybody's.
+        let known = received.iter().find(|x| number(&x.headers) == Some(nth));
+        let nameless = || received.iter().find(|x| number(&x.headers).is_none());
+        call.received = known.or_else(nameless).cloned();
+        call.answered = answers.get(nth).cloned();
+    }
+    Ok(())
+}
+
+/// Status and body of an answer that withholds nothing.
+fn whole_answer(reply: &Reply) -> (u16, Vec<u8>) {
+    let data = reply.parts.iter().filter_map(|part| match part {
+        Part::Data(data) => Some(data.to_vec()),
+        _ => None,
+    });
+    (reply.status, data.flatten().collect())
 }
 
 /// Whether something comes to pass while something else is withheld.
@@ -336,14 +596,15 @@ async fn asked(
     }
 }
 
-/// The registry is used while a call is withheld: before its head, then in the
-/// middle of its body.
+/// The registry is used while calls are withheld: before their head, then in the
+/// middle of a body; and while a URL is being put.
 pub(super) async fn guard(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
     seen.title = "names are changed while a call is withheld".to_owned();
     let Names { one, other } = names(stage.run.seed);
     let service = open(stage, &one).await?;
     register(stage, seen, &one, &service.url()).await?;
-    for (nth, phase) in (1..).zip([Phase::Head, Phase::Body, Phase::Upload]) {
+    for phase in [Phase::Head, Phase::Body, Phase::Upload] {
+        let already = service.received().len();
         let held = Released::default();
         let hold = held.0.clone();
         service.play(move |_| {
@@ -361,34 +622,58 @@ pub(super) async fn guard(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
                 }
             }
         });
-        let mut slow = JoinSet::new();
-        let client = stage.client.clone();
-        let mut call = Sent::new("GET", format!("/proxy/{one}/slow"));
+        let at = format!("/proxy/{one}/slow");
+        let mut calls = vec![Sent::new("GET", at.clone())];
         let (send, pieces) = mpsc::channel(1);
-        if phase == Phase::Upload {
-            // Under way until its sender is dropped.
-            call.method = "POST".to_owned();
-            call.body = Sending::Pieces(pieces);
-            let _ = send.send(Bytes::from_static(b"slow")).await;
-        }
-        let (tell, mut head) = mpsc::channel(1);
-        slow.spawn(async move {
-            if let Ok(conversation) = client.converse(call).await {
-                let _ = tell.send(()).await;
-                conversation.whole().await;
+        match phase {
+            // A guard may be held by some kinds of call only.
+            Phase::Head => calls.extend([
+                Sent::new("HEAD", at.clone()),
+                Sent::new("GET", format!("{at}?day=1")),
+                Sent::new("POST", at).with("slow"),
+            ]),
+            Phase::Body => {}
+            Phase::Upload => {
+                // Under way until its sender is dropped.
+                calls[0].method = "POST".to_owned();
+                calls[0].body = Sending::Pieces(pieces);
+                let _ = send.send(Bytes::from_static(b"slow")).await;
             }
-        });
+        }
+        let all = already + calls.len();
+        let (tell, mut head) = mpsc::channel(1);
+        let mut slow = JoinSet::new();
+        for call in calls {
+            let client = stage.client.clone();
+            let tell = tell.clone();
+            let mut carried = to_carry("slow", &call);
+            slow.spawn(async move {
+                carried.got = Some(match client.converse(call).await {
+                    Ok(conversation) => {
+                        let _ = tell.try_send(());
+                        Ok(conversation.whole().await)
+                    }
+                    Err(none) => Err(none),
+                });
+                carried
+            });
+        }
         if phase == Phase::Upload {
             // A proxy that buffers asks nobody yet: that is another check's.
             let came = stage
                 .journal
-                .until(|_| (service.received().len() >= nth).then_some(()));
+                .until(|_| (service.received().len() >= all).then_some(()));
             if stage.patiently(came, patience(stage)).await? != Waited::Done(()) {
                 return Ok(());
             }
-        } else if seen.silence.is_some() || !asked(stage, seen, &service, nth).await? {
+        } else if seen.silence.is_some() || !asked(stage, seen, &service, already + 1).await? {
             return Ok(());
         }
+        // Where they wait for each other, one will do: that is another check's.
+        let came = stage
+            .journal
+            .until(|_| (service.received().len() >= all).then_some(()));
+        let _ = stage.patiently(came, patience(stage)).await?;
         if phase == Phase::Body {
             // A proxy that buffers gives no head yet: that is another check's.
             let came = stage.patiently(head.recv(), QUIET).await?;
@@ -397,30 +682,92 @@ pub(super) async fn guard(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
             }
         }
         let url = service.url();
-        for (about, sent) in [
+        let questions = [
             ("put-other", put(&other, &url)),
             ("put-same", put(&one, &url)),
             ("list", Sent::new("GET", "/services")),
             ("delete", Sent::new("DELETE", format!("/services/{other}"))),
-        ] {
-            let request = format!("{} {}", sent.method, sent.target);
-            let asking = stage.client.ask(sent);
-            let Some(got) = meanwhile(stage, seen, about, asking).await? else {
-                drop(held);
-                drop(send);
-                let _ = stage.patiently(slow.join_next(), ANSWER_QUIET).await?;
-                return Ok(());
-            };
-            seen.carried.push(Carried {
-                about,
-                request,
-                got: Some(got),
-                ..Carried::default()
-            });
-        }
+            ("delete", Sent::new("DELETE", format!("/services/{one}"))),
+        ];
+        debug_assert_eq!(questions.len(), QUESTIONS);
+        let answered = ask_meanwhile(stage, seen, questions.into()).await?;
         drop(held);
         drop(send);
-        let _ = stage.patiently(slow.join_next(), ANSWER_QUIET).await?;
+        let over = async {
+            let mut all = Vec::new();
+            while let Some(Ok(carried)) = slow.join_next().await {
+                all.push(carried);
+            }
+            all
+        };
+        let over = stage.patiently(over, ANSWER_QUIET).await?;
+        if !answered {
+            return Ok(());
+        }
+        if let Waited::Done(all) = over {
+            seen.carried.extend(all);
+        }
+        register(stage, seen, &one, &url).await?;
+    }
+    guard_while_put(stage, seen, &service, &one, &other).await
+}
+
+/// Questions to the registry while a call is withheld.
+pub(super) const QUESTIONS: usize = 5;
+
+/// Questions, one after another, while something else is withheld. Whether all
+/// were answered.
+async fn ask_meanwhile(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    questions: Vec<(&'static str, Sent)>,
+) -> Result<bool, Trouble> {
+    for (about, sent) in questions {
+        let mut carried = to_carry(about, &sent);
+        let asking = stage.client.ask(sent);
+        carried.got = meanwhile(stage, seen, about, asking).await?;
+        if carried.got.is_none() {
+            return Ok(false);
+        }
+        seen.carried.push(carried);
+    }
+    Ok(true)
+}
+
+/// The registry is used, and a call made, while a URL comes in slowly.
+async fn guard_while_put(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    service: &Upstream,
+    one: &str,
+    other: &str,
+) -> Result<(), Trouble> {
+    if seen.silence.is_some() || seen.too_busy {
+        return Ok(());
+    }
+    service.play(|_| Reply::whole("quick"));
+    let url = Bytes::from(service.url());
+    let (send, pieces) = mpsc::channel(1);
+    let mut slow = put(other, "");
+    slow.headers = vec![("content-length".to_owned(), url.len().to_string())];
+    slow.body = Sending::Pieces(pieces);
+    let mut carried = to_carry("put-other", &slow);
+    let _ = send.send(url.slice(..7)).await;
+    let client = stage.client.clone();
+    let mut putting = JoinSet::new();
+    putting.spawn(async move { client.ask(slow).await });
+    let questions = vec![
+        ("list", Sent::new("GET", "/services")),
+        ("put-same", put(one, &service.url())),
+        ("call", Sent::new("GET", format!("/proxy/{one}/quick"))),
+    ];
+    let answered = ask_meanwhile(stage, seen, questions).await?;
+    let _ = send.send(url.slice(7..)).await;
+    drop(send);
+    let over = stage.patiently(putting.join_next(), ANSWER_QUIET).await?;
+    if let (true, Waited::Done(Some(Ok(got)))) = (answered, over) {
+        carried.got = Some(got);
+        seen.carried.push(carried);
     }
     Ok(())
 }
@@ -538,9 +885,181 @@ pub(super) async fn stream(stage: &Stage<'_>, seen: &mut Observation) -> Result<
             .map(drop)
     });
     meanwhile(stage, seen, "request", arrived).await?;
-    let _ = send.send(piece).await;
+    let _ = send.send(piece.clone()).await;
     drop(send);
     let _ = stage.patiently(asking.join_next(), ANSWER_QUIET).await?;
+    if seen.given_up().next().is_some() {
+        return Ok(());
+    }
+    answers_of_other_kinds(stage, seen, &service, &name, &piece).await?;
+    if seen.given_up().next().is_some() {
+        return Ok(());
+    }
+    requests_of_other_kinds(stage, seen, &service, &name, &piece).await
+}
+
+/// Two pieces of a body that is chunked, or has a length, or ends with the
+/// connection; in answer to other methods, and with other statuses.
+async fn answers_of_other_kinds(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    service: &Upstream,
+    name: &str,
+    piece: &Bytes,
+) -> Result<(), Trouble> {
+    let held = Released::default();
+    let (first, hold) = (piece.clone(), held.0.clone());
+    let pieces = move || {
+        vec![
+            Part::Data(first.clone()),
+            Part::Wait(hold.clone()),
+            Part::Data(first.clone()),
+        ]
+    };
+    let kind = |text: &str| vec![("content-type".to_owned(), text.to_owned())];
+    let mut closed = pieces();
+    let head = Bytes::from_static(b"HTTP/1.0 200 OK\r\ncontent-type: text/plain\r\n\r\n");
+    closed.insert(0, Part::Data(head));
+    let kinds = [
+        (
+            "answer-404",
+            "GET",
+            Reply {
+                status: 404,
+                headers: kind("text/html"),
+                parts: pieces(),
+                ..Reply::default()
+            },
+        ),
+        (
+            "answer-length",
+            "POST",
+            Reply {
+                length: Some(2 * piece.len() as u64),
+                headers: kind("application/json"),
+                parts: pieces(),
+                ..Reply::default()
+            },
+        ),
+        (
+            "answer-closed",
+            "GET",
+            Reply {
+                raw: true,
+                parts: closed,
+                ..Reply::default()
+            },
+        ),
+    ];
+    let replies = kinds.clone().map(|(_, _, reply)| reply);
+    service.play(move |received| {
+        let reply = number(&received.headers).and_then(|nth| replies.get(nth));
+        reply.cloned().unwrap_or_else(|| Reply::whole("well"))
+    });
+    let whole = piece.repeat(2);
+    let mut arriving = JoinSet::new();
+    let mut first_pieces = Vec::new();
+    for (nth, (about, method, reply)) in kinds.into_iter().enumerate() {
+        let mut sent = Sent::new(method, format!("/proxy/{name}/{about}"));
+        sent.headers = vec![(CALL.to_owned(), nth.to_string())];
+        let mut carried = to_carry(about, &sent);
+        carried.answered = Some((reply.status, whole.clone()));
+        let client = stage.client.clone();
+        let (tell, told) = mpsc::channel(1);
+        first_pieces.push((about, told));
+        arriving.spawn(async move {
+            carried.got = Some(match client.converse(sent).await {
+                Ok(mut conversation) => {
+                    let first = conversation.piece().await;
+                    let _ = tell.send(()).await;
+                    let mut whole = conversation.whole().await;
+                    match first {
+                        Some(Ok(first)) => _ = whole.body.splice(0..0, first),
+                        Some(Err(why)) => whole.broken = Some(why),
+                        None => {}
+                    }
+                    Ok(whole)
+                }
+                Err(none) => Err(none),
+            });
+            carried
+        });
+    }
+    for (about, mut told) in first_pieces {
+        if meanwhile(stage, seen, about, told.recv()).await?.is_none() {
+            break;
+        }
+    }
+    drop(held);
+    let over = async {
+        let mut all = Vec::new();
+        while let Some(Ok(carried)) = arriving.join_next().await {
+            all.push(carried);
+        }
+        all
+    };
+    if let Waited::Done(all) = stage.patiently(over, ANSWER_QUIET).await? {
+        seen.carried.extend(all);
+    }
+    Ok(())
+}
+
+/// Two pieces of a body whose length is said, and of another method's.
+async fn requests_of_other_kinds(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    service: &Upstream,
+    name: &str,
+    piece: &Bytes,
+) -> Result<(), Trouble> {
+    let already = service.received().len();
+    service.play(|_| Reply::whole("thank you"));
+    let mut asking = JoinSet::new();
+    let mut senders = Vec::new();
+    for (nth, (about, method, length)) in [
+        ("request-put", "PUT", None),
+        ("request-length", "POST", Some(2 * piece.len())),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (send, pieces) = mpsc::channel(1);
+        let mut sent = Sent::new(method, format!("/proxy/{name}/{about}"));
+        sent.headers = vec![(CALL.to_owned(), nth.to_string())];
+        let length = length.map(|length| ("content-length".to_owned(), length.to_string()));
+        sent.headers.extend(length);
+        sent.body = Sending::Pieces(pieces);
+        let _ = send.send(piece.clone()).await;
+        let client = stage.client.clone();
+        let (tell, told) = mpsc::channel(1);
+        asking.spawn(async move {
+            let _ = client.ask(sent).await;
+            let _ = tell.send(()).await;
+        });
+        senders.push((about, nth, send, told));
+    }
+    for (about, nth, _, told) in &mut senders {
+        let arrived = stage.journal.until(|_| {
+            let is_it = |x: &Received| number(&x.headers).is_none_or(|of| of == *nth);
+            let mut all = service.received().split_off(already).into_iter();
+            all.find(|x| is_it(x) && x.length > 0).map(drop)
+        });
+        // Who is refused will never arrive: that is another check's.
+        let waiting = async {
+            tokio::select! {
+                () = arrived => {}
+                _ = told.recv() => {}
+            }
+        };
+        if meanwhile(stage, seen, about, waiting).await?.is_none() {
+            break;
+        }
+    }
+    for (_, _, send, _) in senders {
+        let _ = send.send(piece.clone()).await;
+    }
+    let over = async { while asking.join_next().await.is_some() {} };
+    let _ = stage.patiently(over, ANSWER_QUIET).await?;
     Ok(())
 }
 
@@ -596,6 +1115,8 @@ pub(super) async fn pressure(stage: &Stage<'_>, seen: &mut Observation) -> Resul
         let all = stalls(stage, sent).await;
         seen.unread.push(("answer", all));
         seen.figures.push(("unread", resident(stage)));
+        seen.figures
+            .push(("held answer", held_by_program(stage, &service, all)));
         drop(conversation);
     }
     // The service does not read the request.
@@ -625,11 +1146,54 @@ pub(super) async fn pressure(stage: &Stage<'_>, seen: &mut Observation) -> Resul
     let all = stalls(stage, || count.load(std::sync::atomic::Ordering::Relaxed)).await;
     seen.unread.push(("request", all));
     seen.figures.push(("unread request", resident(stage)));
+    seen.figures
+        .push(("held request", held_by_program(stage, &service, all)));
     Ok(())
 }
 
 fn resident(stage: &Stage<'_>) -> Option<u64> {
     stage.program.figures().map(|figures| figures.resident)
+}
+
+/// What has been taken in and lies in no socket on the way: the program has it,
+/// wherever it keeps it. `None` where the system does not say.
+fn held_by_program(stage: &Stage<'_>, service: &Upstream, taken: u64) -> Option<u64> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
+    let tables = tables.map(|table| std::fs::read_to_string(table).unwrap_or_default());
+    let lying = in_sockets(&tables.concat(), stage.address().port(), service.port())?;
+    Some(taken.saturating_sub(lying))
+}
+
+/// The bytes in the queues of a program's connections, of both their ends, as Linux
+/// tells them. `None` where it does not show both connections as the program has them.
+fn in_sockets(tables: &str, program: u16, service: u16) -> Option<u64> {
+    const LISTENS: &str = "0A";
+    let port = |address: &str| u16::from_str_radix(address.rsplit_once(':')?.1, 16).ok();
+    let mut bytes = 0;
+    let (mut clients, mut services) = (false, false);
+    for row in tables.lines() {
+        let columns: Vec<_> = row.split_whitespace().take(5).collect();
+        let [_, local, remote, state, queues] = columns[..] else {
+            continue;
+        };
+        let (Some(local), Some(remote), Some((sent, came))) =
+            (port(local), port(remote), queues.split_once(':'))
+        else {
+            continue;
+        };
+        let is_one = [local, remote]
+            .iter()
+            .any(|port| [program, service].contains(port));
+        if state == LISTENS || !is_one {
+            continue;
+        }
+        clients |= local == program;
+        services |= remote == service;
+        for queue in [sent, came] {
+            bytes += u64::from_str_radix(queue, 16).ok()?;
+        }
+    }
+    (clients && services).then_some(bytes)
 }
 
 /// MiB that are more than the socket buffers on the way can hold.
@@ -718,13 +1282,14 @@ async fn passed(stage: &Stage<'_>, sent: Sent, progress: &Cell<u32>) -> Option<u
     Some(bytes)
 }
 
-/// Clients leave, before the head and in the middle of the body.
+/// Clients leave: before the head, in the middle of the body, once they have sent a
+/// body and in the middle of sending one.
 pub(super) async fn cancel(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
     seen.title = "clients leave while their calls are withheld".to_owned();
     let name = names(stage.run.seed).one;
     let service = open(stage, &name).await?;
     register(stage, seen, &name, &service.url()).await?;
-    for (nth, about) in [(1, "head"), (2, "body")] {
+    for (nth, about) in (1..).zip(["head", "body", "sent", "upload"]) {
         if seen.silence.is_some() || seen.too_busy {
             return Ok(());
         }
@@ -733,7 +1298,7 @@ pub(super) async fn cancel(stage: &Stage<'_>, seen: &mut Observation) -> Result<
         service.play(move |_| {
             let body = Bytes::from_static(b"nobody reads this");
             let mut parts = vec![Part::Wait(hold.clone()), Part::Data(body.clone())];
-            if nth == 2 {
+            if about == "body" {
                 parts.insert(0, Part::Data(body));
                 Reply {
                     parts,
@@ -743,7 +1308,16 @@ pub(super) async fn cancel(stage: &Stage<'_>, seen: &mut Observation) -> Result<
                 Reply::held(body, &hold)
             }
         });
-        let sent = Sent::new("GET", format!("/proxy/{name}/{about}"));
+        let mut sent = Sent::new("GET", format!("/proxy/{name}/{about}"));
+        let (send, pieces) = mpsc::channel(1);
+        if matches!(about, "sent" | "upload") {
+            sent.method = "POST".to_owned();
+            sent.body = Sending::Whole(Some(Bytes::from_static(b"a piece")));
+        }
+        if about == "upload" {
+            sent.body = Sending::Pieces(pieces);
+            let _ = send.send(Bytes::from_static(b"a piece")).await;
+        }
         let client = stage.client.clone();
         let (tell, mut told) = mpsc::channel(1);
         let mut asking = JoinSet::new();
@@ -754,10 +1328,19 @@ pub(super) async fn cancel(stage: &Stage<'_>, seen: &mut Observation) -> Result<
                 std::future::pending::<()>().await;
             }
         });
-        if !asked(stage, seen, &service, nth).await? {
+        if about == "upload" {
+            // A proxy that buffers asks nobody yet: that is another check's.
+            let came = stage.journal.until(|_| {
+                let all = service.received();
+                (all.len() >= nth && all.last().is_some_and(|x| x.length > 0)).then_some(())
+            });
+            if stage.patiently(came, patience(stage)).await? != Waited::Done(()) {
+                return Ok(());
+            }
+        } else if !asked(stage, seen, &service, nth).await? {
             return Ok(());
         }
-        if nth == 2 {
+        if about == "body" {
             // A proxy that buffers gives no piece yet: that is another check's.
             let came = stage.patiently(told.recv(), QUIET).await?;
             if came != Waited::Done(Some(())) {
@@ -774,6 +1357,14 @@ pub(super) async fn cancel(stage: &Stage<'_>, seen: &mut Observation) -> Result<
         if meanwhile(stage, seen, about, ended).await?.is_none() {
             return Ok(());
         }
+        if about == "upload" {
+            seen.carried.push(Carried {
+                about,
+                received: service.newest(),
+                ..Carried::default()
+            });
+        }
+        drop(send);
         drop(held);
     }
     Ok(())
@@ -803,6 +1394,19 @@ pub(super) async fn faults(stage: &Stage<'_>, seen: &mut Observation) -> Result<
         });
         step(stage, seen, about, call(&one), Some(&service), quiet).await?;
     }
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\na\r\nhalf of it\r\n";
+    for (about, said, end) in [
+        ("cut-by-reset", head, Some(Part::Break)),
+        ("half-head", &head[..30], None),
+    ] {
+        let said = Part::Data(Bytes::from_static(said.as_bytes()));
+        service.play(move |_| Reply {
+            raw: true,
+            parts: [said.clone()].into_iter().chain(end.clone()).collect(),
+            ..Reply::default()
+        });
+        step(stage, seen, about, call(&one), Some(&service), quiet).await?;
+    }
     service.play(|_| Reply::whole("well again"));
     step(stage, seen, "afterwards", call(&one), Some(&service), quiet).await
 }
@@ -811,9 +1415,13 @@ pub(super) async fn faults(stage: &Stage<'_>, seen: &mut Observation) -> Result<
 /// the limit.
 pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
     seen.title = "a service takes the request and says nothing; another's body is slow".to_owned();
-    let name = names(stage.run.seed).one;
+    let Names { one: name, other } = names(stage.run.seed);
     let service = open(stage, &name).await?;
     register(stage, seen, &name, &service.url()).await?;
+    let full = Full::open();
+    if let Some(full) = &full {
+        register(stage, seen, &other, &full.url).await?;
+    }
     if seen.silence.is_some() || seen.too_busy {
         return Ok(());
     }
@@ -865,8 +1473,23 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
         let get = Sent::new("GET", format!("/proxy/{name}/hang"));
         // More than the sockets on the way hold: it can never be sent whole.
         let post = Sent::new("POST", format!("/proxy/{name}/hang")).with(vec![b'.'; 8 * MEBI]);
-        let (get, post) = tokio::join!(stage.client.ask(get), stage.client.ask(post));
-        [get, post]
+        let connect = async {
+            match &full {
+                Some(_) => {
+                    let get = Sent::new("GET", format!("/proxy/{other}/hang"));
+                    Some(stage.client.ask(get).await)
+                }
+                None => None,
+            }
+        };
+        let (get, post) = (stage.client.ask(get), stage.client.ask(post));
+        let (get, post, connect) = tokio::join!(get, post, connect);
+        // Who answers and closes before all has come may see the answer lost with the
+        // reset that follows: then it did not hang, and nobody knows more.
+        let mut all = vec![get];
+        all.extend((!is_closed(&post)).then_some(post));
+        all.extend(connect);
+        all
     };
     // Side by side; the one that hangs is waited for longest. A proxy that
     // buffers waits for the end of the slow one, which comes soon enough.
@@ -903,8 +1526,9 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
         Waited::TooBusy => seen.too_busy = true,
     }
     match hung? {
-        Waited::Done(both) => seen.carried.extend(both.map(|got| Carried {
+        Waited::Done(all) => seen.carried.extend(all.into_iter().map(|got| Carried {
             about: "hang",
+            request: "/proxy/…/hang".to_owned(),
             got: Some(got),
             ..Carried::default()
         })),
@@ -920,6 +1544,45 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
         note_upload(upload?, seen);
     }
     Ok(())
+}
+
+/// A port at which connections are neither taken nor refused: its queue is full.
+struct Full {
+    url: String,
+    _sockets: Vec<socket2::Socket>,
+}
+
+impl Full {
+    /// On Linux only: elsewhere a full queue may refuse.
+    fn open() -> Option<Self> {
+        /// More than fit into the shortest queue.
+        const QUEUE: usize = 3;
+        if !cfg!(target_os = "linux") {
+            return None;
+        }
+        let new = || socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).ok();
+        let listener = new()?;
+        let any = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0));
+        listener.bind(&any.into()).ok()?;
+        listener.listen(0).ok()?;
+        let address = listener.local_addr().ok()?.as_socket()?;
+        let mut sockets = vec![listener];
+        for _ in 0..QUEUE {
+            let socket = new()?;
+            socket.set_nonblocking(true).ok()?;
+            // It is there at once, or never.
+            let _ = socket.connect(&address.into());
+            sockets.push(socket);
+        }
+        Some(Self {
+            url: format!("http://{address}"),
+            _sockets: sockets,
+        })
+    }
+}
+
+fn is_closed(got: &Result<Whole, Unanswered>) -> bool {
+    matches!(got, Err(none) if none.why == NoReply::Closed)
 }
 
 /// How a long upload went.
@@ -978,10 +1641,12 @@ async fn long_upload(stage: &Stage<'_>, name: &str) -> Result<Upload, Trouble> {
 fn note_upload(upload: Upload, seen: &mut Observation) {
     match upload.waited {
         Waited::Done(Some(got)) => {
-            let gave_up = matches!(&got, Ok(whole) if whole.status == 504);
+            // Its answer may have been lost with the connection.
+            let gave_up = matches!(&got, Ok(whole) if whole.status == 504) || is_closed(&got);
             seen.too_busy |= gave_up && upload.late;
             seen.carried.push(Carried {
                 about: "upload",
+                request: "POST /proxy/…/upload".to_owned(),
                 got: Some(got),
                 ..Carried::default()
             });
@@ -1007,6 +1672,27 @@ mod tests {
     use mock_services::moment::Moment;
 
     use super::*;
+
+    #[test]
+    fn what_lies_in_sockets_is_both_ends_queues() {
+        let row = |local: u16, remote: u16, state: &str, sent: u32, came: u32| {
+            format!(
+                " 1: 0100007F:{local:04X} 0100007F:{remote:04X} {state} {sent:08X}:{came:08X} 00:0\n"
+            )
+        };
+        let (program, service) = (4000, 5000);
+        let head = "  sl  local_address rem_address   st tx_queue rx_queue tr\n";
+        let listens = row(program, 0, "0A", 0, 77);
+        let client = row(program, 61000, "01", 1000, 0) + &row(61000, program, "01", 0, 200);
+        let call = row(61001, service, "01", 0, 30) + &row(service, 61001, "01", 4, 0);
+        let other = row(61002, 61003, "01", 9999, 9999);
+        let all = [head, &listens, &client, &call, &other].concat();
+        assert_eq!(in_sockets(&all, program, service), Some(1234));
+        // Not the program's own end: it may live behind another system.
+        let unseen = [head, &client, &row(service, 61001, "01", 4, 0)].concat();
+        assert_eq!(in_sockets(&unseen, program, service), None);
+        assert_eq!(in_sockets("", program, service), None);
+    }
 
     #[test]
     fn thinking_is_told_from_the_call_before_it() {

@@ -64,7 +64,8 @@ fn say(status: StatusCode, body: impl Into<Bytes>) -> Answer {
 }
 
 struct Proxy {
-    services: Mutex<BTreeMap<String, Url>>,
+    /// URLs as they were put: a `Url` would be shown with a `/` more.
+    services: Mutex<BTreeMap<String, String>>,
     timeout: Duration,
 }
 
@@ -77,9 +78,7 @@ impl Proxy {
             (_, ["proxy", name, _path]) => self.forward(name, request).await,
             (&Method::GET, ["services"]) => {
                 let services = self.services.lock().unwrap().clone();
-                let urls = services.iter().map(|(name, url)| (name, url.as_str()));
-                let urls = BTreeMap::from_iter(urls);
-                let list = serde_json::to_string(&urls).map_err(broken)?;
+                let list = serde_json::to_string(&services).map_err(broken)?;
                 let mut answer = say(StatusCode::OK, list);
                 let json = header::HeaderValue::from_static("application/json");
                 answer.headers_mut().insert(header::CONTENT_TYPE, json);
@@ -104,7 +103,8 @@ impl Proxy {
     }
 
     fn find(&self, name: &str) -> Option<Url> {
-        self.services.lock().unwrap().get(name).cloned()
+        let url = self.services.lock().unwrap().get(name).cloned();
+        url?.parse().ok()
     }
 
     async fn forward(&self, name: &str, request: Request<Incoming>) -> Result<Answer, Fault> {
@@ -178,12 +178,12 @@ fn broken(why: impl ToString) -> Fault {
     (StatusCode::BAD_GATEWAY, why.to_string())
 }
 
-fn service_url(text: &[u8]) -> Option<Url> {
+fn service_url(text: &[u8]) -> Option<String> {
     let text = str::from_utf8(text).ok()?.trim();
     let uri: Uri = text.parse().ok()?;
     let url = Url::parse(text).ok()?;
     let plain = uri.scheme_str() == Some("http") && url.query().is_none();
-    (plain && url.fragment().is_none()).then_some(url)
+    (plain && url.fragment().is_none()).then(|| text.to_owned())
 }
 
 fn strip(headers: &mut HeaderMap) {

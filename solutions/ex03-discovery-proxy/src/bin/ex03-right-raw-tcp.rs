@@ -49,7 +49,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 struct Proxy {
-    services: Mutex<BTreeMap<String, Url>>,
+    /// URLs as they were put: a `Url` would be shown with a `/` more.
+    services: Mutex<BTreeMap<String, String>>,
     timeout: Duration,
 }
 
@@ -101,9 +102,7 @@ impl Proxy {
             }
             ("GET", ["services"]) => {
                 let services = self.services.lock().unwrap().clone();
-                let urls = services.iter().map(|(name, url)| (name, url.as_str()));
-                let urls = BTreeMap::from_iter(urls);
-                let list = serde_json::to_string(&urls).map_err(io::Error::from)?;
+                let list = serde_json::to_string(&services).map_err(io::Error::from)?;
                 say(to, "200 OK", &list).await?;
             }
             ("PUT", ["services", name]) => {
@@ -128,7 +127,8 @@ impl Proxy {
     }
 
     fn find(&self, name: &str) -> Option<Url> {
-        self.services.lock().unwrap().get(name).cloned()
+        let url = self.services.lock().unwrap().get(name).cloned();
+        url?.parse().ok()
     }
 
     async fn forward(
@@ -378,12 +378,12 @@ async fn say(to: &mut (impl AsyncWrite + Unpin), status: &str, body: &str) -> io
     to.write_all(answer.as_bytes()).await
 }
 
-fn service_url(text: &[u8]) -> Option<Url> {
+fn service_url(text: &[u8]) -> Option<String> {
     let text = str::from_utf8(text).ok()?.trim();
     let uri: http::Uri = text.parse().ok()?;
     let url = Url::parse(text).ok()?;
     let plain = uri.scheme_str() == Some("http") && url.query().is_none();
-    (plain && url.fragment().is_none()).then_some(url)
+    (plain && url.fragment().is_none()).then(|| text.to_owned())
 }
 
 fn env_or(name: &str, default: &str) -> String {
