@@ -143,7 +143,7 @@ fn no_such_number(seen: &Observation, after: &str) -> Fault {
         .unwrap_or_default();
     let position = NUMBERS.iter().position(|number| *number == came);
     let said = NUMBERS[position.map_or(0, |nth| nth + 1) % NUMBERS.len()];
-    let is_another = position.is_none() && came.fract() != 0.0 || came == 1.0;
+    let is_another = position.is_none() && came != f64::from(probes::TOGETHER);
     if is_another {
         return Fault::new(
             Diagnosis::WrongBody,

@@ -87,7 +87,7 @@ fn has(levels: &[Level], room: &str, value: f64) -> bool {
 }
 
 /// How often rooms speak at the same moment.
-const TOGETHER: u32 = 12;
+pub(super) const TOGETHER: u32 = 12;
 
 /// Numbers of all kinds that any float can hold.
 pub(super) const NUMBERS: [f64; 5] = [3.0, -2.5, 0.75, 0.75 + LITTLE, 0.0];
@@ -458,13 +458,13 @@ async fn starts_over(
 ) -> Result<bool, Trouble> {
     let again_after = stage.setting.parent.unwrap_or_default();
     let parent = parent(stage)?;
-    let mut guest = join(stage, seen, "room", &format!("{word}0"), false).await?;
+    let mut guest = join(stage, seen, "room", &format!("{word}0"), true).await?;
     for nth in 0..ENDS {
         let level = 1000.0 + nth as f64;
         let room = guest.talk.name.clone();
         guest.say(frame(&room, level)).await;
         let told = |levels: &[Level]| has(levels, &room, level);
-        if !known(stage, seen, TOLD_AGAIN, NO_LIMIT_AFTER, told).await? {
+        if !known(stage, seen, TOLD_AGAIN, ANSWER_QUIET / 2, told).await? {
             leave(vec![guest], seen);
             return Ok(false);
         }
@@ -493,16 +493,15 @@ async fn is_refused(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Tro
     let parent = parent(stage)?;
     let attempts = parent.attempts().len();
     let told = parent.levels().len();
+    // Many times what it waits after so few tries.
+    let quiet = QUIET + 8 * stage.setting.parent.unwrap_or_default();
     parent.set(Mode::Refuse(503));
     parent.hang_up();
-    if attempted(stage, seen, REFUSED[0], attempts + 1, NO_LIMIT_AFTER).await? {
+    if attempted(stage, seen, REFUSED[0], attempts + 1, quiet).await? {
         parent.set(Mode::Refuse(401));
-        if attempted(stage, seen, REFUSED[1], attempts + 2, NO_LIMIT_AFTER).await? {
+        if attempted(stage, seen, REFUSED[1], attempts + 2, quiet).await? {
             parent.set(Mode::Well);
-            known(stage, seen, REFUSED[2], NO_LIMIT_AFTER, |levels| {
-                levels.len() > told
-            })
-            .await?;
+            known(stage, seen, REFUSED[2], quiet, |levels| levels.len() > told).await?;
         }
     }
     Ok(())
