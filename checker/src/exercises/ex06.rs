@@ -355,13 +355,18 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         judgement::deaf(&unread),
         judgement::how_fresh(&unread),
     );
-    let speaks = judged(
-        speaks(),
-        &many,
-        "while the parent spoke",
-        judgement::spoken(&many),
-        "its pings were answered, and a text and bytes from it changed nothing".to_owned(),
-    );
+    let speaks = if returns.outcome == Outcome::Broken {
+        // Who does not read what the parent sends may not see either that it has gone.
+        speaks().not_reached("coming back comes first: ex06/returns")
+    } else {
+        judged(
+            speaks(),
+            &many,
+            "while the parent spoke",
+            judgement::spoken(&many),
+            "its pings were answered, and a text and bytes from it changed nothing".to_owned(),
+        )
+    };
     let leavers = leavers().judged(
         judge::trouble(&gone, "while browsers came and went").or_else(|| ex05::kept(&gone)),
         gone.was_too_busy(),

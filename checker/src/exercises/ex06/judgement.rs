@@ -477,7 +477,7 @@ pub(super) fn starts_over(seen: &Observation) -> Option<Fault> {
              when it ends.",
         ),
         TOLD_AGAIN => Fault::new(
-            Diagnosis::NoReconnect,
+            Diagnosis::LevelLost,
             format!(
                 "Connections that had carried levels ended, one after the other. Over number {times} \
                  the newest level did not come, for {}.",

@@ -492,7 +492,6 @@ pub(super) const REFUSED: [&str; 3] = ["refused", "refused again", "no longer re
 async fn is_refused(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
     let parent = parent(stage)?;
     let attempts = parent.attempts().len();
-    let told = parent.levels().len();
     // Many times what it waits after so few tries.
     let quiet = QUIET + 8 * stage.setting.parent.unwrap_or_default();
     parent.set(Mode::Refuse(503));
@@ -501,7 +500,7 @@ async fn is_refused(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Tro
         parent.set(Mode::Refuse(401));
         if attempted(stage, seen, REFUSED[1], attempts + 2, quiet).await? {
             parent.set(Mode::Well);
-            known(stage, seen, REFUSED[2], quiet, |levels| levels.len() > told).await?;
+            attempted(stage, seen, REFUSED[2], attempts + 3, quiet).await?;
         }
     }
     Ok(())
@@ -534,7 +533,6 @@ pub(super) async fn endures(stage: &Stage<'_>, seen: &mut Observation) -> Result
     }
     let parent = parent(stage)?;
     let before = parent.attempts().len();
-    let told = parent.levels().len();
     seen.again_after = again_after;
     parent.set(Mode::Drop);
     parent.hang_up();
@@ -553,8 +551,6 @@ pub(super) async fn endures(stage: &Stage<'_>, seen: &mut Observation) -> Result
             seen.waits.push((pair[1].since(pair[0]), least));
         }
     }
-    parent.set(Mode::Well);
-    known(stage, seen, FOR_EVER, quiet, |levels| levels.len() > told).await?;
     Ok(())
 }
 
@@ -742,9 +738,7 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
             .is_none_or(|x| x.ended.is_some())
             .then_some(())
     };
-    let waited = stage
-        .patiently(stage.journal.until(first), ANSWER_QUIET / 2)
-        .await?;
+    let waited = stage.patiently(stage.journal.until(first), QUIET).await?;
     seen.rendezvous.push(Rendezvous {
         sat_idle: None,
         about: LET_GO,
