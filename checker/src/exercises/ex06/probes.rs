@@ -304,10 +304,10 @@ pub(super) async fn browsers(stage: &Stage<'_>, seen: &mut Observation) -> Resul
     seen.levels = parent.levels();
     if seen.attempts.len() == 1
         && seen.given_up().next().is_none()
-        && many_rooms(stage, seen, &mut guests[0], &word).await?
         && is_heard(stage, seen, &mut guests, &word).await?
         && is_kept(stage, seen, guests.split_off(0)).await?
         && starts_over(stage, seen, &word).await?
+        && many_rooms(stage, seen, &word).await?
     {
         is_refused(stage, seen).await?;
     }
@@ -322,15 +322,18 @@ pub(super) const MANY_ROOMS: &str = "many rooms";
 async fn many_rooms(
     stage: &Stage<'_>,
     seen: &mut Observation,
-    guest: &mut Guest,
     word: &str,
 ) -> Result<bool, Trouble> {
     const ROOMS: u32 = 120;
+    // Alone, for each of the others would be told of each of them.
+    let mut guest = join(stage, seen, "room", word, true).await?;
     let name = |nth: u32| format!("{word} {nth}");
     let levels = (0..ROOMS).map(|nth| frame(&name(nth), f64::from(nth)));
     guest.say_all(levels.collect()).await;
     let all = |levels: &[Level]| (0..ROOMS).all(|nth| has(levels, &name(nth), f64::from(nth)));
-    known(stage, seen, MANY_ROOMS, ANSWER_QUIET / 2, all).await
+    let told = known(stage, seen, MANY_ROOMS, ANSWER_QUIET / 2, all).await?;
+    leave(vec![guest], seen);
+    Ok(told)
 }
 
 /// What the parent says when it speaks begins its rooms like that.
