@@ -39,6 +39,10 @@ pub struct Observation {
     /// By how much a busy machine has made its waits longer, all together and at most.
     #[serde(default)]
     pub late: Duration,
+    /// Waits before it came to the parent again, each with the least that it should have
+    /// been. A busy machine makes them longer, never shorter.
+    #[serde(default)]
+    pub waits: Vec<(Duration, Duration)>,
     /// What came to the parent.
     pub levels: Vec<Level>,
     /// Bytes that were taken in while nobody read, by direction.

@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::{SinkExt as _, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, SockRef, Socket, Type};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::Message;
@@ -38,9 +39,14 @@ pub enum Mode {
     Deaf,
     /// Takes the connection, and never answers the handshake.
     Hang,
+    /// Answers the handshake with that status, and ends the connection.
+    Refuse(u16),
     /// Takes the connection, and ends it as soon as the hub is asked for.
     Drop,
 }
+
+/// So many frames may be on their way to everybody.
+const SAID_AT_ONCE: usize = 16;
 
 /// A level as it came.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,6 +83,9 @@ struct Shared {
     late: Mutex<Duration>,
     levels: Mutex<Vec<Level>>,
     others: AtomicU32,
+    /// What is said to all who are connected.
+    said: broadcast::Sender<Message>,
+    pongs: Mutex<Vec<Vec<u8>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -117,6 +126,8 @@ impl Parent {
                 late: Mutex::default(),
                 levels: Mutex::default(),
                 others: AtomicU32::new(0),
+                said: broadcast::Sender::new(SAID_AT_ONCE),
+                pongs: Mutex::default(),
             }),
             accepting: Mutex::default(),
             _reserved: reserved,
@@ -142,6 +153,17 @@ impl Parent {
     /// From now on, new connections are treated like that.
     pub fn set(&self, mode: Mode) {
         self.shared.mode.send_replace(mode);
+    }
+
+    /// Says that to all who are connected, unless it is deaf.
+    pub fn say(&self, frame: Message) {
+        // Where nobody is connected, nobody hears it.
+        let _ = self.shared.said.send(frame);
+    }
+
+    /// Whether a ping with that payload has been answered.
+    pub fn has_pong(&self, payload: &[u8]) -> bool {
+        lock(&self.shared.pongs).iter().any(|pong| pong == payload)
     }
 
     /// Ends all connections without a word.
@@ -237,7 +259,33 @@ async fn asks_for(path: &str, stream: &TcpStream) -> bool {
     }
 }
 
-async fn serve(stream: TcpStream, path: Arc<str>, shared: Arc<Shared>) {
+/// Reads, and keeps nothing, until the other side has ended the connection.
+async fn left(stream: &mut TcpStream) {
+    let mut unread = [0; 1024];
+    while stream.read(&mut unread).await.is_ok_and(|read| read > 0) {}
+}
+
+/// Answers the handshake with that status.
+async fn refuse(stream: &mut TcpStream, status: u16) -> io::Result<()> {
+    const LONGEST_HEAD: usize = 16 * 1024;
+    let mut head = Vec::new();
+    // What is not read would end the connection before the answer has come.
+    while !head.ends_with(b"\r\n\r\n") && head.len() < LONGEST_HEAD {
+        if stream.read_buf(&mut head).await? == 0 {
+            break;
+        }
+    }
+    let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+enum Next<F> {
+    Read(F),
+    Say(Message),
+}
+
+async fn serve(mut stream: TcpStream, path: Arc<str>, shared: Arc<Shared>) {
     let mut generation = shared.generation.subscribe();
     generation.mark_unchanged();
     let mode = *shared.mode.borrow();
@@ -265,21 +313,40 @@ async fn serve(stream: TcpStream, path: Arc<str>, shared: Arc<Shared>) {
                 }
                 return Ending::Cut;
             }
-            Mode::Hang => std::future::pending().await,
+            Mode::Hang => {
+                left(&mut stream).await;
+                return Ending::Left;
+            }
+            Mode::Refuse(status) => {
+                if refuse(&mut stream, status).await.is_err() {
+                    return Ending::Left;
+                }
+                entry.answered(status);
+                return Ending::Answered;
+            }
             Mode::Well | Mode::Deaf => {}
         }
         let Ok(mut socket) = accept_async(stream).await else {
             return Ending::Left;
         };
         entry.answered(101);
+        let mut said = shared.said.subscribe();
         let mut modes = shared.mode.subscribe();
         loop {
             if *modes.borrow() == Mode::Deaf {
                 let _ = modes.wait_for(|mode| *mode != Mode::Deaf).await;
             }
-            let frame = tokio::select! {
-                frame = socket.next() => frame,
+            let next = tokio::select! {
+                frame = socket.next() => Next::Read(frame),
                 Ok(_) = modes.wait_for(|mode| *mode == Mode::Deaf) => continue,
+                Ok(frame) = said.recv() => Next::Say(frame),
+            };
+            let frame = match next {
+                Next::Read(frame) => frame,
+                Next::Say(frame) => match socket.send(frame).await {
+                    Ok(()) => continue,
+                    Err(_) => return Ending::Left,
+                },
             };
             match frame {
                 Some(Ok(Message::Text(text))) => {
@@ -298,6 +365,10 @@ async fn serve(stream: TcpStream, path: Arc<str>, shared: Arc<Shared>) {
                 }
                 Some(Ok(Message::Binary(_))) => {
                     shared.others.fetch_add(1, Ordering::Relaxed);
+                }
+                Some(Ok(Message::Pong(payload))) => {
+                    lock(&shared.pongs).push(payload.to_vec());
+                    shared.journal.touch();
                 }
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return Ending::Left,

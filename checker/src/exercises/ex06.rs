@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::{Judged, ex05, gaps, telling_output};
 use crate::asleep;
 use crate::contract::Contract;
-use crate::judge::{self, Check};
+use crate::judge::{self, Check, Fault};
 use crate::observation::Observation;
 use crate::probe::{HANG_LIMIT, observe, observe_first};
 use crate::probing::Probing;
@@ -34,6 +34,9 @@ const CONTRACT: Contract = Contract {
 
 /// After which time the program is told to try the parent again.
 const AGAIN: Duration = Duration::from_millis(20);
+
+/// The same where it is to try so often that the longest wait is reached.
+const SOON_AGAIN: Duration = Duration::from_millis(2);
 
 /// How the first stage is set.
 pub(super) fn setting() -> Setting {
@@ -58,6 +61,7 @@ pub(super) fn checks() -> Vec<Check> {
         storm(),
         patient(),
         deaf(),
+        speaks(),
         leavers(),
         health(),
         alive(),
@@ -125,6 +129,14 @@ fn deaf() -> Check {
         "deaf",
         "a parent that does not read stops nobody",
         "while the parent reads nothing, viewers get the newest levels; when it reads on, it gets the newest, and no queue",
+    )
+}
+
+fn speaks() -> Check {
+    check(
+        "speaks",
+        "what the parent says is read",
+        "the parent's pings are answered, and whatever else it sends is ignored",
     )
 }
 
@@ -203,7 +215,11 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         let timeline = judge::timeline("ex06/levels", &shown, gaps::of(&levels, &shown));
         return Ok(super::only(&levels, checks(), timeline, &shown));
     }
-    let (many, slow, back, hung, unread, gone) = tokio::join!(
+    let often = Setting {
+        parent: Some(SOON_AGAIN),
+        ..unhurried
+    };
+    let (many, slow, back, hung, unread, gone, long) = tokio::join!(
         observe(
             run,
             "thirty browsers' levels at the parent",
@@ -240,9 +256,15 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
             unhurried,
             async |stage, seen| { probes::leavers(stage, seen).await }
         ),
+        observe(
+            run,
+            "its tries while the parent is away",
+            often,
+            async |stage, seen| { probes::endures(stage, seen).await }
+        ),
     );
     let (many, slow, back) = (many?, slow?, back?);
-    let (hung, unread, gone) = (hung?, unread?, gone?);
+    let (hung, unread, gone, long) = (hung?, unread?, gone?, long?);
 
     let judged = |check: Check, seen: &Observation, doing, fault, kept: String| {
         check.judged(
@@ -278,29 +300,54 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         slow.was_too_busy(),
         "the others got the newest level all the time",
     );
+    let (fault, came_back) = first(
+        &back,
+        [
+            (judgement::returned(&back), &back),
+            (judgement::starts_over(&many), &many),
+        ],
+    );
     let returns = judged(
         returns(),
         &back,
         "while the parent was away",
-        judgement::returned(&back),
+        fault,
         "it came back, and sent the newest level of every room".to_owned(),
+    );
+    let (fault, stormed) = first(
+        &back,
+        [
+            (judgement::storm(&back), &back),
+            (judgement::hasty(&many), &many),
+            (judgement::hasty(&long), &long),
+        ],
     );
     let storm = if many.attempts.len() > 1 {
         storm().not_reached("one way to the parent comes first: ex06/upstream")
     } else {
-        storm().judged(
-            judgement::storm(&back),
-            back.was_too_busy(),
-            judgement::tries(&back),
-        )
+        storm().judged(fault, back.was_too_busy(), judgement::tries(&back))
     };
-    let patient = judged(
+    let away = judge::trouble(&long, "while the parent was away")
+        .or_else(|| ex05::unopened(&long))
+        .or_else(|| judgement::endured(&long));
+    let (fault, tried) = first(
+        &hung,
+        [
+            (judgement::patient(&hung), &hung),
+            (judgement::refused(&many), &many),
+            (away, &long),
+        ],
+    );
+    let mut patient = judged(
         patient(),
         &hung,
         "while the parent hung",
-        judgement::patient(&hung),
-        "it tried again after both".to_owned(),
+        fault,
+        "it tried again after both, and after a dozen tries in vain".to_owned(),
     );
+    if patient.outcome == Outcome::Kept && long.was_too_busy() {
+        patient = self::patient().inconclusive();
+    }
     let deaf = judged(
         deaf(),
         &unread,
@@ -308,12 +355,26 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         judgement::deaf(&unread),
         judgement::how_fresh(&unread),
     );
+    let speaks = if returns.outcome == Outcome::Broken {
+        // Who does not read what the parent sends may not see either that it has gone.
+        speaks().not_reached("coming back comes first: ex06/returns")
+    } else {
+        judged(
+            speaks(),
+            &many,
+            "while the parent spoke",
+            judgement::spoken(&many),
+            "its pings were answered, and a text and bytes from it changed nothing".to_owned(),
+        )
+    };
     let leavers = leavers().judged(
         judge::trouble(&gone, "while browsers came and went").or_else(|| ex05::kept(&gone)),
         gone.was_too_busy(),
         ex05::freed(&gone),
     );
-    let mut all = vec![busy, &shown, &many, &slow, &back, &hung, &unread, &gone];
+    let mut all = vec![
+        busy, &shown, &many, &slow, &back, &hung, &unread, &gone, &long,
+    ];
     all.extend(sure);
     let alive = alive().judged(judge::alive(all.iter().copied()), false, "up to the end");
     let timelines = vec![
@@ -321,17 +382,31 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         judge::timeline("ex06/upstream", &many, gaps::of(&upstream, &many)),
         judge::timeline("ex06/fresh", &slow, gaps::of(&fresh, &slow)),
         judge::timeline("ex06/flow", &slow, gaps::of(&flow, &slow)),
-        judge::timeline("ex06/returns", &back, gaps::of(&returns, &back)),
-        judge::timeline("ex06/storm", &back, gaps::of(&storm, &back)),
-        judge::timeline("ex06/patient", &hung, gaps::of(&patient, &hung)),
+        judge::timeline("ex06/returns", came_back, gaps::of(&returns, came_back)),
+        judge::timeline("ex06/storm", stormed, gaps::of(&storm, stormed)),
+        judge::timeline("ex06/patient", tried, gaps::of(&patient, tried)),
         judge::timeline("ex06/deaf", &unread, gaps::of(&deaf, &unread)),
+        judge::timeline("ex06/speaks", &many, gaps::of(&speaks, &many)),
         timeline,
     ];
     Ok(Judged {
         output: telling_output(&all),
         findings: vec![
-            levels, upstream, fresh, flow, returns, storm, patient, deaf, leavers, health, alive,
+            levels, upstream, fresh, flow, returns, storm, patient, deaf, speaks, leavers, health,
+            alive,
         ],
         timelines,
     })
+}
+
+/// The first fault there is, and where it was seen; or nothing, and `otherwise`.
+fn first<'a, const N: usize>(
+    otherwise: &'a Observation,
+    faults: [(Option<Fault>, &'a Observation); N],
+) -> (Option<Fault>, &'a Observation) {
+    let mut faults = faults.into_iter();
+    match faults.find(|(fault, _)| fault.is_some()) {
+        Some((fault, seen)) => (fault, seen),
+        None => (None, otherwise),
+    }
 }

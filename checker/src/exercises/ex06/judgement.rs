@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use super::probes::GO_BY;
+use super::probes::{
+    self, CAP, FOR_EVER, GO_BY, LEFT, NO_NUMBER, NUMBER, NUMBERS, PARENTS_OWN, PING, REFUSED,
+    SPOKEN, STARTS_OVER, TOLD_AGAIN,
+};
 use crate::client::{End, Frame};
 use crate::diagnosis::Diagnosis;
 use crate::judge::Fault;
 use crate::observation::{Observation, Talk};
 use crate::report::words;
-use crate::stage::QUIET;
+use crate::stage::{QUIET, Waited};
 
 fn heard(talk: &Talk) -> impl Iterator<Item = (&str, f64)> {
     talk.heard.frames.iter().filter_map(|frame| match frame {
@@ -55,6 +58,7 @@ pub(super) fn levels(seen: &Observation) -> Option<Fault> {
                 "Ignore what you cannot read, and go on: no `unwrap` on what a client sends, and no \
                  `break`.",
             ),
+            NUMBER => no_such_number(seen, &after),
             "late" => Fault::new(
                 Diagnosis::LevelLost,
                 format!(
@@ -91,6 +95,26 @@ pub(super) fn levels(seen: &Observation) -> Option<Fault> {
         };
         return Some(fault.proved_by(evidence));
     }
+    let taken = seen.talks.iter().find_map(|talk| {
+        talk.heard.frames.iter().find_map(|frame| match frame {
+            Frame::Text(said) if said.raw.contains(NO_NUMBER) => Some((talk.exchange, &said.raw)),
+            _ => None,
+        })
+    });
+    if let Some((exchange, raw)) = taken {
+        return Some(
+            Fault::new(
+                Diagnosis::WrongBody,
+                format!(
+                    "A browser sent frames of a room whose value was no number, and you sent on `{}`.",
+                    crate::judge::excerpt(raw)
+                ),
+                "Take a value only where the JSON has a number; `true`, `null` and a number in quotes \
+                 are none.",
+            )
+            .proved_by([exchange]),
+        );
+    }
     seen.talks
         .iter()
         .find(|talk| talk.about == "asked" && talk.refused.as_deref() != Some("status 200 page"))
@@ -104,6 +128,40 @@ pub(super) fn levels(seen: &Observation) -> Option<Fault> {
                 "Serve the page that came with the exercise at `/`.",
             )
         })
+}
+
+/// A number that did not come as it was said.
+fn no_such_number(seen: &Observation, after: &str) -> Fault {
+    let came = seen
+        .talks
+        .iter()
+        .find(|talk| talk.about == "room")
+        .and_then(|room| {
+            let of_its_own = |(name, value)| (name == room.name).then_some(value);
+            heard(room).filter_map(of_its_own).last()
+        })
+        .unwrap_or_default();
+    let position = NUMBERS.iter().position(|number| *number == came);
+    let said = NUMBERS[position.map_or(0, |nth| nth + 1) % NUMBERS.len()];
+    let is_another = position.is_none() && came != f64::from(probes::TOGETHER);
+    if is_another {
+        return Fault::new(
+            Diagnosis::WrongBody,
+            format!(
+                "A room said a level, and what came to a viewer was {came}: it had not said that."
+            ),
+            "Send each level as it was said: it may be any number.",
+        );
+    }
+    Fault::new(
+        Diagnosis::LevelLost,
+        format!(
+            "A room's level was {came}, then it said {said}, and that did not come to everybody, for \
+             {after}."
+        ),
+        "Take any number, above or below the last, whole or not, and send it on however little it \
+         changed.",
+    )
 }
 
 fn parents(seen: &Observation) -> Vec<u32> {
@@ -128,7 +186,26 @@ pub(super) fn upstream(seen: &Observation) -> Option<Fault> {
             .proved_by(parents(seen)),
         );
     }
-    let (_, after) = seen.given_up().next()?;
+    if let Some(fault) = dropped(seen) {
+        return Some(fault);
+    }
+    let (met, after) = seen.given_up().next()?;
+    if met.about == probes::MANY_ROOMS {
+        return Some(
+            Fault::new(
+                Diagnosis::LevelLost,
+                format!(
+                    "A browser told of 120 more rooms, and not all of them came to the parent, for {}.",
+                    words(after)
+                ),
+                "Keep the newest level of every room, however many rooms there are.",
+            )
+            .proved_by(parents(seen)),
+        );
+    }
+    if met.about != "parent" || !met_nobody_else(seen) {
+        return None;
+    }
     Some(
         Fault::new(
             if ways == 0 {
@@ -151,6 +228,88 @@ pub(super) fn upstream(seen: &Observation) -> Option<Fault> {
         )
         .proved_by(parents(seen)),
     )
+}
+
+/// Whether the levels of thirty rooms were all that was waited for.
+fn met_nobody_else(seen: &Observation) -> bool {
+    seen.rendezvous.iter().all(|met| met.about == "parent")
+}
+
+/// A way to the parent that did not outlive the last browser.
+fn dropped(seen: &Observation) -> Option<Fault> {
+    let met = seen.rendezvous.iter().find(|met| met.about == LEFT)?;
+    (met.reached == 0).then(|| {
+        Fault::new(
+            Diagnosis::UpstreamPerBrowser,
+            match met.waited {
+                Waited::GaveUp(after) => format!(
+                    "The last browser left, and the parent's next ping was not answered, for {}.",
+                    words(after)
+                ),
+                _ => "The last browser left, and you ended the connection to the parent.".to_owned(),
+            },
+            "The connection to the parent belongs to the server, not to the browsers: keep it when \
+             none of them is there.",
+        )
+        .proved_by(parents(seen))
+    })
+    .filter(|_| met.waited != Waited::TooBusy)
+}
+
+/// What the parent said, and what came of it.
+pub(super) fn spoken(seen: &Observation) -> Option<Fault> {
+    let taken = seen.levels.iter().any(|level| is_the_parents(&level.name))
+        || seen
+            .talks
+            .iter()
+            .any(|talk| heard(talk).any(|(name, _)| is_the_parents(name)));
+    if taken {
+        return Some(
+            Fault::new(
+                Diagnosis::WrongBody,
+                "The parent sent a level of its own, and you sent that on as if a browser had said it.",
+                "Read what the parent sends, and ignore it: levels come from browsers only.",
+            )
+            .proved_by(parents(seen)),
+        );
+    }
+    let met = seen
+        .rendezvous
+        .iter()
+        .find(|met| [PING, SPOKEN].contains(&met.about) && met.reached == 0)?;
+    let fault = match (met.about, met.waited) {
+        (_, Waited::TooBusy) => return None,
+        (SPOKEN, Waited::Done(())) => Fault::new(
+            Diagnosis::BadFrameKills,
+            "The parent sent texts and bytes, and you ended the connection.",
+            "Read what the parent sends, and ignore it, whatever it is.",
+        ),
+        (PING, Waited::Done(())) => Fault::new(
+            Diagnosis::PingIgnored,
+            "The parent sent a ping, and you ended the connection.",
+            "Answer a ping with a pong of the same payload; tungstenite does it for whoever reads on.",
+        ),
+        (about, Waited::GaveUp(after)) => Fault::new(
+            Diagnosis::PingIgnored,
+            format!(
+                "The parent sent {}, and no pong came, for {}.",
+                if about == PING {
+                    "a ping"
+                } else {
+                    "texts, bytes and then a ping"
+                },
+                words(after)
+            ),
+            "Read what the parent sends for as long as the connection lasts, and answer its pings: \
+             tungstenite does it for whoever reads on.",
+        ),
+        _ => return None,
+    };
+    Some(fault.proved_by(parents(seen)))
+}
+
+fn is_the_parents(name: &str) -> bool {
+    name.starts_with(PARENTS_OWN)
 }
 
 /// Others that saw nothing new while somebody did not read.
@@ -301,6 +460,71 @@ fn came_back(seen: &Observation) -> bool {
     })
 }
 
+/// A connection that has carried something and ended, after which it does not come back
+/// as soon as after the first one.
+pub(super) fn starts_over(seen: &Observation) -> Option<Fault> {
+    let (met, after) = seen.given_up().next()?;
+    let times = seen.waits.len() + 1;
+    let fault = match met.about {
+        STARTS_OVER => Fault::new(
+            Diagnosis::NoReconnect,
+            format!(
+                "Connections that had carried levels ended, one after the other. After the end of \
+                 number {times} nobody came, for {}.",
+                words(after)
+            ),
+            "A connection that has carried something starts over at RECONNECT_MS: set the wait back \
+             when it ends.",
+        ),
+        TOLD_AGAIN => Fault::new(
+            Diagnosis::LevelLost,
+            format!(
+                "Connections that had carried levels ended, one after the other. Over number {times} \
+                 the newest level did not come, for {}.",
+                words(after)
+            ),
+            SEND_ALL_AGAIN,
+        ),
+        _ => return None,
+    };
+    Some(fault.proved_by(parents(seen)))
+}
+
+/// A wait that is shorter than half of what is due.
+pub(super) fn hasty(seen: &Observation) -> Option<Fault> {
+    // Clocks that tick in milliseconds are allowed for.
+    let (waited, least) = seen
+        .waits
+        .iter()
+        .find(|(waited, least)| *waited < *least * 9 / 10)?;
+    let due = *least * 2;
+    let fault = if seen.attempts.len() > 1 {
+        Fault::new(
+            Diagnosis::ReconnectStorm,
+            format!(
+                "The parent ended every connection at once. After a dozen tries in vain you came \
+                 again {} after the last, where {CAP} × RECONNECT_MS are {}.",
+                words(*waited),
+                words(due)
+            ),
+            "Wait twice as long after each try in vain, up to 64 × RECONNECT_MS, and stay there. \
+             Jitter takes away half of a wait at most.",
+        )
+    } else {
+        Fault::new(
+            Diagnosis::ReconnectStorm,
+            format!(
+                "The parent ended a connection that had carried levels, and you came again after {}. \
+                 RECONNECT_MS was {}.",
+                words(*waited),
+                due.as_millis()
+            ),
+            "Wait before the first try, too. Jitter takes away half of a wait at most.",
+        )
+    };
+    Some(fault.proved_by(parents(seen)))
+}
+
 fn gaps(seen: &Observation) -> Vec<Duration> {
     seen.attempts
         .windows(2)
@@ -405,6 +629,15 @@ pub(super) fn patient(seen: &Observation) -> Option<Fault> {
             "Put a time limit around connecting, the handshake included \
              (`tokio::time::timeout(limit, connect_async(url))`), and try again after it.",
         ),
+        probes::LET_GO => Fault::new(
+            Diagnosis::NoTimeout,
+            format!(
+                "The parent did not answer the handshake, and you tried again. But the connection that \
+                 you had given up stayed open, for {}.",
+                words(after)
+            ),
+            "Close the connection that you give up: there is one to the parent, no more.",
+        ),
         "meanwhile" => Fault::new(
             Diagnosis::SlowReaderStallsAll,
             format!(
@@ -427,6 +660,49 @@ pub(super) fn patient(seen: &Observation) -> Option<Fault> {
     Some(fault.proved_by(parents(seen)))
 }
 
+/// A parent that refused the handshake, and was not tried again.
+pub(super) fn refused(seen: &Observation) -> Option<Fault> {
+    let (met, after) = seen.given_up().next()?;
+    if !REFUSED.contains(&met.about) {
+        return None;
+    }
+    let said = match met.about {
+        about if about == REFUSED[0] => "ended the connection",
+        about if about == REFUSED[1] => "answered the handshake with status 503",
+        _ => "answered the handshake with status 401, and was well after that",
+    };
+    Some(
+        Fault::new(
+            Diagnosis::NoReconnect,
+            format!("The parent {said}. For {} nothing came from you.", words(after)),
+            "A refused handshake is no reason to give up, whatever its status: wait, and try again, \
+             for as long as the server runs.",
+        )
+        .proved_by(parents(seen)),
+    )
+}
+
+/// A parent that was away for long, and was no longer tried.
+pub(super) fn endured(seen: &Observation) -> Option<Fault> {
+    let (met, after) = seen.given_up().next()?;
+    let fault = match met.about {
+        "parent" => unheard(after),
+        FOR_EVER => Fault::new(
+            Diagnosis::NoReconnect,
+            format!(
+                "The parent ended every connection at once. {} tries came, and then none for {} \
+                 ({CAP} × RECONNECT_MS were {}).",
+                seen.attempts.len(),
+                words(after),
+                words(CAP * seen.again_after)
+            ),
+            "Try again for as long as the server runs, and never wait longer than 64 × RECONNECT_MS.",
+        ),
+        _ => return None,
+    };
+    Some(fault.proved_by(parents(seen)))
+}
+
 /// What a parent that did not read did to others, and what it got in the end.
 pub(super) fn deaf(seen: &Observation) -> Option<Fault> {
     stalled(seen, "the parent did not read")
@@ -442,7 +718,6 @@ mod tests {
 
     use super::*;
     use crate::observation::Rendezvous;
-    use crate::stage::Waited;
 
     /// What was seen of tries that came so many milliseconds after each other, where each
     /// was to wait for 20.
@@ -481,6 +756,87 @@ mod tests {
         // Four tries in a time for thirty.
         assert!(!maybe(&[20, 40, 80, 160], 299));
         assert!(maybe(&[20, 40, 80, 160], 301));
+    }
+
+    #[test]
+    fn a_wait_is_too_short_below_half_of_it() {
+        let ms = Duration::from_millis;
+        let is_hasty = |waits: &[u64]| {
+            let waits = waits.iter().map(|wait| (ms(*wait), ms(10))).collect();
+            let seen = Observation {
+                waits,
+                ..Observation::default()
+            };
+            hasty(&seen).is_some()
+        };
+        assert!(!is_hasty(&[]));
+        // What is late looks like patience; what is early is not.
+        assert!(!is_hasty(&[10, 20, 9, 500]));
+        assert!(is_hasty(&[10, 20, 8, 500]));
+    }
+
+    /// What was seen where that was waited for, and how that ended.
+    fn met(about: &'static str, reached: usize, waited: Waited<()>) -> Observation {
+        Observation {
+            rendezvous: vec![Rendezvous {
+                about,
+                wanted: 1,
+                reached,
+                waited,
+                released: Moment::from_micros(100),
+                sat_idle: None,
+            }],
+            ..Observation::default()
+        }
+    }
+
+    #[test]
+    fn what_the_parent_says_is_read_and_ignored() {
+        let silent = Waited::GaveUp(Duration::from_secs(1));
+        let diagnosed = |about, reached, waited| {
+            spoken(&met(about, reached, waited)).map(|fault| fault.diagnosis)
+        };
+        assert_eq!(diagnosed(PING, 1, Waited::Done(())), None);
+        assert_eq!(diagnosed(SPOKEN, 0, Waited::TooBusy), None);
+        let ignored = Some(Diagnosis::PingIgnored);
+        assert_eq!(diagnosed(PING, 0, silent), ignored);
+        assert_eq!(diagnosed(SPOKEN, 0, silent), ignored);
+        let killed = Some(Diagnosis::BadFrameKills);
+        assert_eq!(diagnosed(SPOKEN, 0, Waited::Done(())), killed);
+        let mut taken = met(SPOKEN, 1, Waited::Done(()));
+        taken.levels.push(mock_services::parent::Level {
+            exchange: 1,
+            name: format!("{PARENTS_OWN}x"),
+            value: 1.0,
+        });
+        let taken = spoken(&taken).map(|fault| fault.diagnosis);
+        assert_eq!(taken, Some(Diagnosis::WrongBody));
+    }
+
+    #[test]
+    fn the_way_to_the_parent_outlives_the_browsers() {
+        let is_dropped = |reached, waited| upstream(&met(LEFT, reached, waited)).is_some();
+        assert!(!is_dropped(1, Waited::Done(())));
+        assert!(!is_dropped(0, Waited::TooBusy));
+        assert!(is_dropped(0, Waited::Done(())));
+    }
+
+    #[test]
+    fn who_gives_up_for_ever_does_not_come_back() {
+        let silent = Waited::GaveUp(Duration::from_secs(1));
+        for (judge, about) in [
+            (
+                starts_over as fn(&Observation) -> Option<Fault>,
+                STARTS_OVER,
+            ),
+            (refused, REFUSED[1]),
+            (endured, FOR_EVER),
+        ] {
+            let fault = judge(&met(about, 0, silent)).expect("a fault");
+            assert_eq!(fault.diagnosis, Diagnosis::NoReconnect);
+            assert!(judge(&met(about, 1, Waited::Done(()))).is_none());
+            assert!(upstream(&met(about, 0, silent)).is_none());
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use mock_services::exchange::{Ending, Exchange};
 use mock_services::parent::{Level, Mode, Parent};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -86,7 +87,29 @@ fn has(levels: &[Level], room: &str, value: f64) -> bool {
 }
 
 /// How often rooms speak at the same moment.
-const TOGETHER: u32 = 12;
+pub(super) const TOGETHER: u32 = 12;
+
+/// Numbers of all kinds that any float can hold.
+pub(super) const NUMBERS: [f64; 5] = [3.0, -2.5, 0.75, 0.75 + LITTLE, 0.0];
+
+/// By so little does a level change.
+const LITTLE: f64 = 1.0 / (1 << 20) as f64;
+
+/// So deep is JSON that nobody needs.
+const DEEP: usize = 3000;
+
+/// What the waits for numbers of all kinds are about.
+pub(super) const NUMBER: &str = "number";
+
+/// How the name of a room begins whose level is no number.
+pub(super) const NO_NUMBER: &str = "no-number-";
+
+/// A frame whose value is none.
+fn no_number(word: &str, value: &str) -> Message {
+    Message::text(format!(
+        r#"{{"name": "{NO_NUMBER}{word}", "value": {value}}}"#
+    ))
+}
 
 /// Rooms speak, everybody sees; bad frames, a late viewer, `/healthz`, the page.
 pub(super) async fn levels(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
@@ -133,12 +156,30 @@ pub(super) async fn levels(stage: &Stage<'_>, seen: &mut Observation) -> Result<
             return Ok(());
         }
     }
+    // Any number is one: without a point, below zero, and all but the same as the last.
+    for value in NUMBERS {
+        // A whole one is shown without a point.
+        let said = format!(r#"{{"name": {}, "value": {value}}}"#, json!(kitchen));
+        guests[0].say(Message::text(said)).await;
+        let all = |guests: &[Guest]| everywhere(guests, &kitchen, value);
+        if !hear(stage, seen, NUMBER, &guests, all).await? {
+            leave(guests, seen);
+            return Ok(());
+        }
+    }
     for bad in [
         Message::text("loud!"),
         Message::text(r#"{"name": "nobody"}"#),
         Message::text(r#"{"name": 7, "value": "x"}"#),
+        Message::text("[]"),
+        Message::text(r#"["name", "value"]"#),
+        Message::text("[".repeat(DEEP)),
+        Message::text("[".repeat(DEEP) + &"]".repeat(DEEP)),
         Message::binary(&b"\x00"[..]),
-    ] {
+    ]
+    .into_iter()
+    .chain(["true", "null", "\"0.5\"", "[1]"].map(|value| no_number(&word, value)))
+    {
         guests[0].say(bad).await;
     }
     guests[0].say(frame(&kitchen, 0.125)).await;
@@ -258,9 +299,261 @@ pub(super) async fn browsers(stage: &Stage<'_>, seen: &mut Observation) -> Resul
             break;
         }
     }
-    seen.attempts = parent(stage)?.attempts();
-    seen.levels = parent(stage)?.levels();
+    let parent = parent(stage)?;
+    seen.attempts = parent.attempts();
+    seen.levels = parent.levels();
+    if seen.attempts.len() == 1
+        && seen.given_up().next().is_none()
+        && is_heard(stage, seen, &mut guests, &word).await?
+        && is_kept(stage, seen, guests.split_off(0)).await?
+        && starts_over(stage, seen, &word).await?
+        && many_rooms(stage, seen, &word).await?
+    {
+        is_refused(stage, seen).await?;
+    }
     leave(guests, seen);
+    Ok(())
+}
+
+/// What the wait for more rooms than browsers is about.
+pub(super) const MANY_ROOMS: &str = "many rooms";
+
+/// One browser tells of more rooms than there are browsers.
+async fn many_rooms(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    word: &str,
+) -> Result<bool, Trouble> {
+    const ROOMS: u32 = 120;
+    // Alone, for each of the others would be told of each of them.
+    let mut guest = join(stage, seen, "room", word, true).await?;
+    let name = |nth: u32| format!("{word} {nth}");
+    let levels = (0..ROOMS).map(|nth| frame(&name(nth), f64::from(nth)));
+    guest.say_all(levels.collect()).await;
+    let all = |levels: &[Level]| (0..ROOMS).all(|nth| has(levels, &name(nth), f64::from(nth)));
+    let told = known(stage, seen, MANY_ROOMS, ANSWER_QUIET / 2, all).await?;
+    leave(vec![guest], seen);
+    Ok(told)
+}
+
+/// What the parent says when it speaks begins its rooms like that.
+pub(super) const PARENTS_OWN: &str = "the-parents-";
+
+/// How the way to the parent ended, where it was not we who ended it.
+fn way_has_ended(exchanges: &[Exchange]) -> bool {
+    let mut parents = exchanges.iter().filter(|x| x.service == "parent");
+    parents.any(|x| x.ending == Ending::Left)
+}
+
+/// Waits for the parent's ping to be answered, or for the connection to end. Whether it
+/// was answered.
+async fn pong(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    about: &'static str,
+) -> Result<bool, Trouble> {
+    let parent = parent(stage)?;
+    parent.say(Message::Ping(about.as_bytes().to_vec().into()));
+    let answered = || parent.has_pong(about.as_bytes());
+    let waiting = stage
+        .journal
+        .until(|exchanges| (answered() || way_has_ended(exchanges)).then_some(()));
+    let waited = stage.patiently(waiting, ANSWER_QUIET / 2).await?;
+    let done = answered();
+    seen.rendezvous.push(Rendezvous {
+        sat_idle: None,
+        about,
+        wanted: 1,
+        reached: done.into(),
+        // An end is no silence: it is seen at once.
+        waited,
+        released: stage.journal.clock().now(),
+    });
+    Ok(done)
+}
+
+/// The parent speaks: pings, a text, bytes, and a ping once more.
+async fn is_heard(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    guests: &mut [Guest],
+    word: &str,
+) -> Result<bool, Trouble> {
+    if !pong(stage, seen, PING).await? {
+        return Ok(false);
+    }
+    let parent = parent(stage)?;
+    let own = format!("{PARENTS_OWN}{word}");
+    parent.say(frame(&own, 1.0));
+    parent.say(Message::text("well done"));
+    parent.say(Message::binary(&b"\x00\x01"[..]));
+    if !pong(stage, seen, SPOKEN).await? {
+        return Ok(false);
+    }
+    // Whatever it has made of that comes before this, or soon after.
+    let room = guests[0].talk.name.clone();
+    guests[0].say(frame(&room, -1.0)).await;
+    let told = |levels: &[Level]| has(levels, &room, -1.0);
+    if !known(stage, seen, "after speech", ANSWER_QUIET / 2, told).await? {
+        return Ok(false);
+    }
+    stage.idle().await;
+    seen.levels = parent.levels();
+    Ok(seen.levels.iter().all(|level| level.name != own))
+}
+
+/// What the parent's pings are about.
+pub(super) const PING: &str = "ping";
+pub(super) const SPOKEN: &str = "spoken";
+pub(super) const LEFT: &str = "left";
+
+/// The last browser leaves, and the way to the parent stays.
+async fn is_kept(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    guests: Vec<Guest>,
+) -> Result<bool, Trouble> {
+    leave(guests, seen);
+    stage.idle().await;
+    tokio::time::sleep(2 * stage.setting.parent.unwrap_or_default()).await;
+    pong(stage, seen, LEFT).await
+}
+
+/// Waits until so many attempts have come to the parent.
+async fn attempted(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    about: &'static str,
+    attempts: usize,
+    quiet: Duration,
+) -> Result<bool, Trouble> {
+    let parent = parent(stage)?;
+    let waiting = stage
+        .journal
+        .until(|_| (parent.attempts().len() >= attempts).then_some(()));
+    let waited = stage.patiently(waiting, quiet).await?;
+    let done = waited == Waited::Done(());
+    seen.rendezvous.push(Rendezvous {
+        sat_idle: None,
+        about,
+        wanted: attempts,
+        reached: parent.attempts().len(),
+        waited,
+        released: stage.journal.clock().now(),
+    });
+    Ok(done)
+}
+
+/// So often a connection that has carried something ends.
+const ENDS: usize = 6;
+
+/// What its coming again after one that has carried something is about.
+pub(super) const STARTS_OVER: &str = "starts over";
+
+/// What the level that each of those carries is about.
+pub(super) const TOLD_AGAIN: &str = "told again";
+
+/// A connection that has carried levels ends, again and again.
+async fn starts_over(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+    word: &str,
+) -> Result<bool, Trouble> {
+    let again_after = stage.setting.parent.unwrap_or_default();
+    let parent = parent(stage)?;
+    let mut guest = join(stage, seen, "room", &format!("{word}0"), true).await?;
+    for nth in 0..ENDS {
+        let level = 1000.0 + nth as f64;
+        let room = guest.talk.name.clone();
+        guest.say(frame(&room, level)).await;
+        let told = |levels: &[Level]| has(levels, &room, level);
+        if !known(stage, seen, TOLD_AGAIN, ANSWER_QUIET / 2, told).await? {
+            leave(vec![guest], seen);
+            return Ok(false);
+        }
+        let attempts = parent.attempts().len();
+        let ended = stage.journal.clock().now();
+        parent.hang_up();
+        // Many times the wait that it starts over with.
+        let quiet = QUIET.max(8 * again_after);
+        if !attempted(stage, seen, STARTS_OVER, attempts + 1, quiet).await? {
+            leave(vec![guest], seen);
+            return Ok(false);
+        }
+        if let Some(came) = parent.attempts().get(attempts) {
+            seen.waits.push((came.since(ended), again_after / 2));
+        }
+    }
+    leave(vec![guest], seen);
+    Ok(true)
+}
+
+/// What a parent that refuses the handshake is about: each status, and the end of it.
+pub(super) const REFUSED: [&str; 3] = ["refused", "refused again", "no longer refused"];
+
+/// The parent refuses the handshake, in two ways; then it is well.
+async fn is_refused(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    let parent = parent(stage)?;
+    let attempts = parent.attempts().len();
+    // Many times what it waits after so few tries.
+    let quiet = QUIET + 8 * stage.setting.parent.unwrap_or_default();
+    parent.set(Mode::Refuse(503));
+    parent.hang_up();
+    if attempted(stage, seen, REFUSED[0], attempts + 1, quiet).await? {
+        parent.set(Mode::Refuse(401));
+        if attempted(stage, seen, REFUSED[1], attempts + 2, quiet).await? {
+            parent.set(Mode::Well);
+            attempted(stage, seen, REFUSED[2], attempts + 3, quiet).await?;
+        }
+    }
+    Ok(())
+}
+
+/// So many tries in vain lead well beyond the longest wait.
+const MANY_TRIES: u32 = 13;
+
+/// From this try on the wait is the longest, however it is counted.
+const LONGEST_FROM: u32 = 12;
+
+/// The longest wait in first ones.
+pub(super) const CAP: u32 = 64;
+
+/// What its trying for ever is about.
+pub(super) const FOR_EVER: &str = "for ever";
+
+/// The parent is away for longer than it takes the waits to grow to their limit.
+pub(super) async fn endures(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
+    seen.title = "the parent is away for many tries".to_owned();
+    let word = word(stage);
+    let again_after = stage.setting.parent.unwrap_or_default();
+    let mut guest = join(stage, seen, "room", &word, true).await?;
+    guest.say(frame(&word, 1.0)).await;
+    let there = |levels: &[Level]| has(levels, &word, 1.0);
+    let is_there = known(stage, seen, "parent", ANSWER_QUIET / 2, there).await?;
+    leave(vec![guest], seen);
+    if !is_there {
+        return Ok(());
+    }
+    let parent = parent(stage)?;
+    let before = parent.attempts().len();
+    seen.again_after = again_after;
+    parent.set(Mode::Drop);
+    parent.hang_up();
+    // Far longer than the longest wait.
+    let quiet = QUIET + 4 * CAP * again_after;
+    for tries in 1..=MANY_TRIES as usize {
+        let came = attempted(stage, seen, FOR_EVER, before + tries, quiet).await?;
+        seen.attempts = parent.attempts().split_off(before);
+        if !came {
+            return Ok(());
+        }
+    }
+    for (nth, pair) in (2..).zip(seen.attempts.windows(2)) {
+        if nth >= LONGEST_FROM {
+            let least = CAP * again_after / 2;
+            seen.waits.push((pair[1].since(pair[0]), least));
+        }
+    }
     Ok(())
 }
 
@@ -393,6 +686,9 @@ pub(super) async fn returns(stage: &Stage<'_>, seen: &mut Observation) -> Result
     Ok(())
 }
 
+/// What the end of a handshake that was given up is about.
+pub(super) const LET_GO: &str = "let go";
+
 /// The parent hangs, then refuses, then is well.
 pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(), Trouble> {
     seen.title = "the parent hangs in the handshake, then refuses, then is well".to_owned();
@@ -436,6 +732,27 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
             leave(guests, seen);
             return Ok(());
         }
+    }
+    // Whoever tries anew has let go of what it gave up.
+    let first = |exchanges: &[Exchange]| {
+        let mut parents = exchanges.iter().filter(|x| x.service == "parent");
+        parents
+            .nth(hung)
+            .is_none_or(|x| x.ended.is_some())
+            .then_some(())
+    };
+    let waited = stage.patiently(stage.journal.until(first), QUIET).await?;
+    seen.rendezvous.push(Rendezvous {
+        sat_idle: None,
+        about: LET_GO,
+        wanted: 1,
+        reached: (waited == Waited::Done(())).into(),
+        waited,
+        released: stage.journal.clock().now(),
+    });
+    if waited != Waited::Done(()) {
+        leave(guests, seen);
+        return Ok(());
     }
     guests[0].say(frame(&word, 1.0)).await;
     let here = |guests: &[Guest]| guests.iter().all(|guest| newest(guest, &word) == Some(1.0));
