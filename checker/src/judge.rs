@@ -735,7 +735,7 @@ pub fn together(
             ),
             "A handler blocks the thread that it runs on. Look for a call that waits without \
              `.await`: `std::thread::sleep`, a blocking HTTP client, `block_on`, a `std` lock held \
-             while waiting.",
+             while waiting. Or does `/healthz` itself wait for what those calls hold?",
         )
         .proved_by(withheld(contract, seen));
         return (None, Some(fault));

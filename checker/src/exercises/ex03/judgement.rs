@@ -778,7 +778,8 @@ pub(super) fn crowd(seen: &Observation) -> (Option<Fault>, Option<Fault>) {
                     words(after)
                 ),
                 "A handler blocks the thread that it runs on. Look for a call that waits without \
-                 `.await`: a blocking HTTP client, `block_on`, a `std` lock held while waiting.",
+                 `.await`: a blocking HTTP client, `block_on`, a `std` lock held while waiting. Or \
+                 does `/healthz` itself wait for what those calls hold?",
             )
             .proved_by(calls()),
         ),
