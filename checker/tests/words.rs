@@ -182,7 +182,7 @@ fn filters(exercise: &str) -> Vec<(Regex, &'static str)> {
             r"(before it was ready|while it answered one client after another|while clients came at once)",
             "[then]",
         ),
-        (r"\(\d+ earlier\)", "([some] earlier)"),
+        (r"asked \d+ times? before", "asked [some] times before"),
         // Of two calls that are made at once, either may be the first.
         (
             r"The weather was asked (\[time\] after auth had been asked, and \[time\] before auth answered|\[time\] before auth was)",

@@ -1483,7 +1483,7 @@ pub(super) async fn hangs(stage: &Stage<'_>, seen: &mut Observation) -> Result<(
             }
         };
         let (get, post) = (stage.client.ask(get), stage.client.ask(post));
-        let (get, post, connect) = tokio::join!(get, post, connect);
+        let (connect, get, post) = tokio::join!(connect, get, post);
         // Who answers and closes before all has come may see the answer lost with the
         // reset that follows: then it did not hang, and nobody knows more.
         let mut all = vec![get];
