@@ -15,7 +15,8 @@ use crate::contract::Contract;
 use crate::observation::{Dozed, HealthSeen, Observation, Rendezvous};
 use crate::probe::{crowd, observe, waited};
 use crate::probing::Probing;
-use crate::stage::{ANSWER_QUIET, Health, Setting, Stage, Trouble, Waited};
+use crate::run::Run;
+use crate::stage::{ANSWER_QUIET, Health, Setting, Stage, Trouble, Unset, Waited};
 
 /// Whether what a crowd met leaves it open if a thread was blocked for moments: the
 /// program was seen asleep; or `/healthz` was not answered for so long that it may have
@@ -231,35 +232,65 @@ fn longest(stage: &Stage<'_>, since: Moment) -> (Duration, Moment) {
     (asked.max().unwrap_or_default(), stage.journal.clock().now())
 }
 
-/// Whether a `/healthz` that had to wait while there were clients does so without them,
-/// too: then it is how the program answers it, and nobody is blocked.
+/// Whether a `/healthz` that had to wait while there were clients does so in an instance
+/// that has none, too: then it is how the program answers it, and nobody is blocked.
 ///
 /// # Errors
-/// Where the program ends or floods.
-pub async fn is_as_slow_alone(stage: &Stage<'_>) -> Result<bool, Trouble> {
-    const TIMES: u32 = 5;
-    /// A program that sits idle for as long as that with a `/healthz` before it is told
-    /// that it is blocked.
-    const MORE: Duration = Duration::from_millis(45);
-    let in_company = stage.health_journal.exchanges();
-    if in_company.iter().any(|x| x.answered.is_none()) {
+/// Faults that are not the learner's.
+pub async fn is_as_slow_alone(
+    run: &Run,
+    setting: Setting,
+    in_company: &Observation,
+) -> anyhow::Result<bool> {
+    /// Whoever is not done with it by then is blocked for good.
+    const WITHIN: Duration = Duration::from_secs(6);
+    let silent = matches!(
+        in_company.health,
+        Some(HealthSeen::Silent(_) | HealthSeen::SilentAfterwards(_))
+    );
+    let Some(waited) = in_company.health_waited.filter(|_| silent) else {
+        return Ok(false);
+    };
+    if in_company.trouble.is_some() || in_company.silence.is_some() {
         return Ok(false);
     }
-    let in_company = in_company.iter().map(waited).max().unwrap_or_default();
-    stage.idle().await;
+    let stood_still = run.pulse.stood_still();
+    let stage = match Stage::set(run, setting).await {
+        Ok(stage) => stage,
+        Err(Unset::Trouble(..)) => return Ok(false),
+        Err(Unset::Fault(error)) => return Err(error),
+    };
+    let slow = tokio::time::timeout(WITHIN, slow_alone(&stage)).await;
+    stage.end(stood_still).await;
+    Ok(matches!(slow, Ok(Ok(Some(alone))) if is_no_more(waited, alone)))
+}
+
+/// Whether that is no longer than a lone `/healthz` takes. A program that sits idle for a
+/// little more is told that it is blocked.
+fn is_no_more(in_company: Duration, alone: Duration) -> bool {
+    const MORE: Duration = Duration::from_millis(45);
+    in_company <= alone * 3 / 2 + MORE
+}
+
+/// How long a lone `/healthz` takes over which the program sits idle each time. `None`
+/// where it does not.
+async fn slow_alone(stage: &Stage<'_>) -> Result<Option<Duration>, Trouble> {
+    const TIMES: u32 = 3;
+    let mut shortest = None;
     for _ in 0..TIMES {
         let begun = stage.journal.clock().now();
         // Slow for want of a processor proves nothing: it has to sit idle.
         let Health::Silent { mut late, .. } = stage.health().await? else {
-            continue;
+            return Ok(None);
         };
         let answered = async { while late.join_next().await.is_some() {} };
         if stage.patiently(answered, ANSWER_QUIET).await? != Waited::Done(()) {
-            return Ok(false);
+            return Ok(None);
         }
-        return Ok(in_company <= longest(stage, begun).0 * 3 / 2 + MORE);
+        let took = longest(stage, begun).0;
+        shortest = Some(shortest.map_or(took, |so_far: Duration| so_far.min(took)));
     }
-    Ok(false)
+    Ok(shortest)
 }
 
 /// How long a lone `/healthz` takes, in the median. `None` where the program sleeps over
@@ -294,5 +325,19 @@ fn slept(health: &Health) -> u32 {
         Health::Answered { asleep, .. } => *asleep,
         Health::Silent { .. } => LONG,
         Health::Broken | Health::TooBusy => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_its_time_alone_may_take_it_in_company() {
+        let ms = Duration::from_millis;
+        assert!(is_no_more(ms(100), ms(100)));
+        assert!(is_no_more(ms(190), ms(100)));
+        assert!(!is_no_more(ms(200), ms(100)));
+        assert!(!is_no_more(ms(300), ms(1)));
     }
 }

@@ -57,6 +57,9 @@ pub struct Observation {
     pub rendezvous: Vec<Rendezvous>,
     /// What `/healthz` did meanwhile.
     pub health: Option<HealthSeen>,
+    /// The longest that a `/healthz` waited. `None` where one got no answer.
+    #[serde(default)]
+    pub health_waited: Option<Duration>,
     /// How often the whole program was seen asleep while a `/healthz` lay before it that
     /// it answered in the end.
     #[serde(default)]

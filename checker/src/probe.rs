@@ -105,10 +105,13 @@ async fn attempts<'run>(
             Some(stage) => Ok(stage),
             None => Stage::set(run, setting).await,
         };
-        let seen = match stage {
+        let mut seen = match stage {
             Ok(stage) => on(stage, &probe).await,
             Err(unset) => unready(unset)?,
         };
+        if asleep::is_as_slow_alone(run, setting, &seen).await? {
+            seen.health = Some(HealthSeen::Answered(200));
+        }
         if setting.upstream_timeout < NO_LIMIT_AFTER / 2 {
             // A busy machine needs a longer limit to tell whose time ran out.
             setting.upstream_timeout *= 3;
@@ -165,18 +168,6 @@ async fn on(
             Err(ended) => trouble = Some(ended),
         }
     }
-    if trouble.is_none()
-        && seen.silence.is_none()
-        && let Some(HealthSeen::Silent(_) | HealthSeen::SilentAfterwards(_)) = seen.health
-    {
-        let end = stage.journal.clock().now();
-        seen.recorded_until.get_or_insert(end);
-        match asleep::is_as_slow_alone(&stage).await {
-            Ok(true) => seen.health = Some(HealthSeen::Answered(200)),
-            Ok(false) => {}
-            Err(ended) => trouble = Some(ended),
-        }
-    }
     let broke = trouble.is_some()
         || seen.answers.iter().any(|(_, a)| a.reply.is_err())
         || seen
@@ -184,6 +175,7 @@ async fn on(
             .iter()
             .any(|call| matches!(call.got, Some(Err(_))));
     seen.event_loop = stage.program.event_loop();
+    seen.health_waited = longest_wait(&stage.health_journal.exchanges());
     let settled = match trouble {
         Some(Trouble::Ended(_) | Trouble::Flooded { .. }) => None,
         _ => stage.settle(broke).await,
@@ -216,6 +208,13 @@ fn telling_health(seen: &Observation, stage: &Stage<'_>) -> Option<Exchange> {
         }
         _ => all.pop(),
     }
+}
+
+/// The longest that one of them waited for its answer. `None` where one got none.
+fn longest_wait(healths: &[Exchange]) -> Option<Duration> {
+    let all_answered = healths.iter().all(|x| x.answered.is_some());
+    let longest = healths.iter().map(waited).max();
+    longest.filter(|_| all_answered)
 }
 
 /// How long an answer took to begin.
