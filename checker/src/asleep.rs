@@ -232,37 +232,54 @@ fn longest(stage: &Stage<'_>, since: Moment) -> (Duration, Moment) {
     (asked.max().unwrap_or_default(), stage.journal.clock().now())
 }
 
-/// Whether a `/healthz` that had to wait while there were clients does so in an instance
-/// that has none, too: then it is how the program answers it, and nobody is blocked.
+/// Compares a `/healthz` that had to wait while there were clients with one in an instance
+/// that has none: where it waits there, too, that is how the program answers it, and
+/// nobody is blocked.
 ///
 /// # Errors
 /// Faults that are not the learner's.
-pub async fn is_as_slow_alone(
+pub async fn compare_with_alone(
     run: &Run,
     setting: Setting,
-    in_company: &Observation,
-) -> anyhow::Result<bool> {
+    seen: &mut Observation,
+) -> anyhow::Result<()> {
     /// Whoever is not done with it by then is blocked for good.
     const WITHIN: Duration = Duration::from_secs(6);
     let silent = matches!(
-        in_company.health,
+        seen.health,
         Some(HealthSeen::Silent(_) | HealthSeen::SilentAfterwards(_))
     );
-    let Some(waited) = in_company.health_waited.filter(|_| silent) else {
-        return Ok(false);
+    let Some(in_company) = seen.health_waited.filter(|_| silent) else {
+        return Ok(());
     };
-    if in_company.trouble.is_some() || in_company.silence.is_some() {
-        return Ok(false);
+    if seen.trouble.is_some() || seen.silence.is_some() {
+        return Ok(());
     }
     let stood_still = run.pulse.stood_still();
     let stage = match Stage::set(run, setting).await {
         Ok(stage) => stage,
-        Err(Unset::Trouble(..)) => return Ok(false),
+        Err(Unset::Trouble(..)) => return Ok(()),
         Err(Unset::Fault(error)) => return Err(error),
     };
-    let slow = tokio::time::timeout(WITHIN, slow_alone(&stage)).await;
+    let alone = tokio::time::timeout(WITHIN, alone_beside(&stage, in_company)).await;
     stage.end(stood_still).await;
-    Ok(matches!(slow, Ok(Ok(Some(alone))) if is_no_more(waited, alone)))
+    match alone {
+        Ok(Ok(Alone::AsSlow)) => seen.health = Some(HealthSeen::Answered(200)),
+        Ok(Ok(Alone::MayBe)) => {
+            seen.health = None;
+            seen.too_busy = true;
+        }
+        Ok(Ok(Alone::Quicker) | Err(_)) | Err(_) => {}
+    }
+    Ok(())
+}
+
+/// How a lone `/healthz` compares.
+enum Alone {
+    Quicker,
+    AsSlow,
+    /// It was as slow, but maybe for want of a processor.
+    MayBe,
 }
 
 /// Whether that is no longer than a lone `/healthz` takes. A program that sits idle for a
@@ -272,25 +289,31 @@ fn is_no_more(in_company: Duration, alone: Duration) -> bool {
     in_company <= alone * 3 / 2 + MORE
 }
 
-/// How long a lone `/healthz` takes over which the program sits idle each time. `None`
-/// where it does not.
-async fn slow_alone(stage: &Stage<'_>) -> Result<Option<Duration>, Trouble> {
-    const TIMES: u32 = 3;
-    let mut shortest = None;
+async fn alone_beside(stage: &Stage<'_>, in_company: Duration) -> Result<Alone, Trouble> {
+    /// On a busy machine a program seldom sits idle in the eyes of who looks.
+    const TIMES: u32 = 5;
     for _ in 0..TIMES {
         let begun = stage.journal.clock().now();
-        // Slow for want of a processor proves nothing: it has to sit idle.
-        let Health::Silent { mut late, .. } = stage.health().await? else {
-            return Ok(None);
+        let idle = match stage.health().await? {
+            Health::Silent { mut late, .. } => {
+                let answered = async { while late.join_next().await.is_some() {} };
+                let waited = stage.patiently(answered, ANSWER_QUIET).await?;
+                if waited != Waited::Done(()) {
+                    return Ok(Alone::Quicker);
+                }
+                true
+            }
+            Health::Answered { .. } => false,
+            Health::Broken | Health::TooBusy => return Ok(Alone::MayBe),
         };
-        let answered = async { while late.join_next().await.is_some() {} };
-        if stage.patiently(answered, ANSWER_QUIET).await? != Waited::Done(()) {
-            return Ok(None);
+        if !is_no_more(in_company, longest(stage, begun).0) {
+            return Ok(Alone::Quicker);
         }
-        let took = longest(stage, begun).0;
-        shortest = Some(shortest.map_or(took, |so_far: Duration| so_far.min(took)));
+        if idle {
+            return Ok(Alone::AsSlow);
+        }
     }
-    Ok(shortest)
+    Ok(Alone::MayBe)
 }
 
 /// How long a lone `/healthz` takes, in the median. `None` where the program sleeps over

@@ -109,9 +109,7 @@ async fn attempts<'run>(
             Ok(stage) => on(stage, &probe).await,
             Err(unset) => unready(unset)?,
         };
-        if asleep::is_as_slow_alone(run, setting, &seen).await? {
-            seen.health = Some(HealthSeen::Answered(200));
-        }
+        asleep::compare_with_alone(run, setting, &mut seen).await?;
         if setting.upstream_timeout < NO_LIMIT_AFTER / 2 {
             // A busy machine needs a longer limit to tell whose time ran out.
             setting.upstream_timeout *= 3;
