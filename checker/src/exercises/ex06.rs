@@ -379,7 +379,10 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     let alive = alive().judged(judge::alive(all.iter().copied()), false, "up to the end");
     let timelines = vec![
         judge::timeline("ex06/levels", &shown, gaps::of(&levels, &shown)),
-        judge::timeline("ex06/upstream", &many, gaps::of(&upstream, &many)),
+        match upstream.outcome {
+            Outcome::Kept => judge::timeline("ex06/upstream", &while_they_spoke(&many), None),
+            _ => judge::timeline("ex06/upstream", &many, gaps::of(&upstream, &many)),
+        },
         judge::timeline("ex06/fresh", &slow, gaps::of(&fresh, &slow)),
         judge::timeline("ex06/flow", &slow, gaps::of(&flow, &slow)),
         judge::timeline("ex06/returns", came_back, gaps::of(&returns, came_back)),
@@ -397,6 +400,17 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         ],
         timelines,
     })
+}
+
+/// What there was until the levels of all browsers had come to the parent. What comes
+/// after that is about other checks.
+fn while_they_spoke(seen: &Observation) -> Observation {
+    let mut seen = seen.clone();
+    let met = seen.rendezvous.iter().rfind(|met| met.about == "parent");
+    if let Some(until) = met.map(|met| met.released) {
+        seen.exchanges.retain(|x| x.arrived <= until);
+    }
+    seen
 }
 
 /// The first fault there is, and where it was seen; or nothing, and `otherwise`.
