@@ -7,8 +7,9 @@ use mock_services::weather::Weather;
 use crate::client::{Answer, NoReply, YOU};
 use crate::contract::{Contract, service_first, service_of};
 use crate::diagnosis::Diagnosis;
-use crate::observation::{HealthSeen, Observation, Question, Silence, route_of};
-use crate::probe::{PLAIN_LIMIT, Tries};
+use crate::observation::{
+    HealthSeen, Observation, PLAIN_LIMIT, Question, Silence, Tries, route_of,
+};
 use crate::program::Panic;
 use crate::report::{Finding, Gap, Outcome, TOO_BUSY, Timeline, counted, words};
 use crate::stage::{Trouble, Waited};

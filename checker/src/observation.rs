@@ -9,6 +9,7 @@ use mock_services::upstream::{Headers, Received};
 use serde::{Deserialize, Serialize};
 
 use crate::client::{Answer, Heard, Unanswered, Whole, YOU};
+use crate::contract::Contract;
 use crate::program::{Captured, Exit};
 use crate::stage::{Trouble, Waited};
 
@@ -380,6 +381,35 @@ impl Observation {
             .iter()
             .find(|(about, _)| *about == question)
             .and_then(|(_, answer)| answer.reply.as_ref().ok().map(|reply| reply.status))
+    }
+}
+
+/// A limit that a busy machine cannot make seem half as long again.
+pub const PLAIN_LIMIT: Duration = Duration::from_secs(1);
+
+/// How often a service was asked, beside how often the program was.
+#[derive(Clone, Copy, Debug)]
+pub struct Tries {
+    /// Requests of clients.
+    pub requests: usize,
+    /// Calls to the service.
+    pub calls: usize,
+}
+
+impl Tries {
+    /// What came to that route, of all that a stage has recorded.
+    pub fn of(contract: &Contract, route: &str, exchanges: &[Exchange]) -> Self {
+        let is_ours = |x: &&Exchange| x.service == YOU && route_of(x) == contract.route;
+        let is_theirs = |x: &&Exchange| x.service != YOU && route_of(x) == route;
+        Self {
+            requests: exchanges.iter().filter(is_ours).count(),
+            calls: exchanges.iter().filter(is_theirs).count(),
+        }
+    }
+
+    /// Whether a call that was given up was made again.
+    pub fn again(self) -> bool {
+        self.calls > self.requests
     }
 }
 

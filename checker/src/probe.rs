@@ -13,7 +13,9 @@ use tokio::task::JoinSet;
 use crate::asleep;
 use crate::client::{Answer, Reply, YOU};
 use crate::contract::{Contract, service_of};
-use crate::observation::{HealthSeen, Observation, Question, Rendezvous, Silence, route_of};
+use crate::observation::{
+    HealthSeen, Observation, PLAIN_LIMIT, Question, Rendezvous, Silence, Tries, route_of,
+};
 use crate::probing::{Probing, Source};
 use crate::program::Activity;
 use crate::run::Run;
@@ -729,34 +731,6 @@ fn went_on(contract: &Contract, route: &str, exchanges: &[Exchange]) -> bool {
         && later
             .skip(1)
             .any(|later| calls_of(later, exchanges).next().is_some())
-}
-
-/// A limit that a busy machine cannot make seem half as long again.
-pub const PLAIN_LIMIT: Duration = Duration::from_secs(1);
-
-/// How often a service was asked, beside how often the program was.
-#[derive(Clone, Copy, Debug)]
-pub struct Tries {
-    /// Requests of clients.
-    pub requests: usize,
-    /// Calls to the service.
-    pub calls: usize,
-}
-
-impl Tries {
-    /// What came to that route, of all that a stage has recorded.
-    pub fn of(contract: &Contract, route: &str, exchanges: &[Exchange]) -> Self {
-        let is_ours = |x: &&Exchange| x.service == YOU && route_of(x) == contract.route;
-        Self {
-            requests: exchanges.iter().filter(is_ours).count(),
-            calls: calls_of(route, exchanges).count(),
-        }
-    }
-
-    /// Whether a call that was given up was made again.
-    pub fn again(self) -> bool {
-        self.calls > self.requests
-    }
 }
 
 /// The calls of a route at the services.
