@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,7 @@ pub struct Client {
     address: SocketAddr,
     journal: Journal,
     connections: Arc<AtomicU32>,
+    speaks_from: Arc<AtomicU16>,
 }
 
 /// A request that has been sent.
@@ -205,6 +206,7 @@ impl Client {
             address,
             journal,
             connections: Arc::default(),
+            speaks_from: Arc::default(),
         }
     }
 

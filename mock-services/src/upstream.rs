@@ -161,6 +161,7 @@ struct Shared {
     connections: AtomicU32,
     script: Mutex<Arc<Script>>,
     received: Mutex<Vec<Received>>,
+    caller: Mutex<Option<SocketAddr>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -174,6 +175,10 @@ impl std::fmt::Debug for Shared {
 impl Shared {
     fn received(&self) -> MutexGuard<'_, Vec<Received>> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn caller(&self) -> MutexGuard<'_, Option<SocketAddr>> {
+        self.caller.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn amend(&self, exchange: u32, change: impl FnOnce(&mut Received)) {
@@ -212,6 +217,7 @@ impl Upstream {
             connections: AtomicU32::new(0),
             script: Mutex::new(Arc::new(move |_: &Received| Reply::whole(name.clone()))),
             received: Mutex::default(),
+            caller: Mutex::default(),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, shared.clone()));
@@ -227,9 +233,14 @@ impl Upstream {
         format!("http://{}", self.address)
     }
 
-    /// The port that it is open on.
-    pub fn port(&self) -> u16 {
-        self.address.port()
+    /// Where it is open.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the newest request came from.
+    pub fn caller(&self) -> Option<SocketAddr> {
+        *self.shared.caller()
     }
 
     /// From now on, requests are answered as `script` says. It is asked when a
@@ -327,6 +338,7 @@ async fn exchange(
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
     let reply = script(&received);
+    *shared.caller() = handle.peer_addr().ok();
     shared.received().push(received);
     shared.journal.touch();
 

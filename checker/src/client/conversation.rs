@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -175,6 +176,12 @@ impl Client {
         Ok(self.converse(sent).await?.whole().await)
     }
 
+    /// Our end of the newest connection that a request of any kind was sent on.
+    pub fn newest_end(&self) -> SocketAddr {
+        let port = self.speaks_from.load(Ordering::Relaxed);
+        (self.address.ip(), port).into()
+    }
+
     async fn head(
         &self,
         sent: Sent,
@@ -182,6 +189,8 @@ impl Client {
         began: std::time::Instant,
     ) -> Result<(u16, Headers, Incoming, JoinSet<()>), NoReply> {
         let stream = narrow(self.address).await.map_err(|_| NoReply::Refused)?;
+        let own = stream.local_addr().map_or(0, |own| own.port());
+        self.speaks_from.store(own, Ordering::Relaxed);
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|_| NoReply::Closed)?;

@@ -8,6 +8,7 @@
 
 mod judgement;
 mod probes;
+mod queues;
 
 use mock_services::script::Hold;
 

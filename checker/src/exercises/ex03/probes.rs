@@ -12,7 +12,7 @@ use mock_services::upstream::{Fault, Headers, Part, Received, Reply, Upstream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::Released;
+use super::{Released, queues};
 use crate::asleep;
 use crate::client::{NoReply, Sending, Sent, Unanswered, Whole, YOU};
 use crate::observation::{Carried, Observation, Question, Rendezvous, Silence};
@@ -1158,42 +1158,9 @@ fn resident(stage: &Stage<'_>) -> Option<u64> {
 /// What has been taken in and lies in no socket on the way: the program has it,
 /// wherever it keeps it. `None` where the system does not say.
 fn held_by_program(stage: &Stage<'_>, service: &Upstream, taken: u64) -> Option<u64> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
-    let tables = tables.map(|table| std::fs::read_to_string(table).unwrap_or_default());
-    let lying = in_sockets(&tables.concat(), stage.address().port(), service.port())?;
-    Some(taken.saturating_sub(lying))
-}
-
-/// The bytes in the queues of a program's connections, of both their ends, as Linux
-/// tells them. `None` where it does not show both connections as the program has them.
-fn in_sockets(tables: &str, program: u16, service: u16) -> Option<u64> {
-    const LISTENS: &str = "0A";
-    let port = |address: &str| u16::from_str_radix(address.rsplit_once(':')?.1, 16).ok();
-    let mut bytes = 0;
-    let (mut clients, mut services) = (false, false);
-    for row in tables.lines() {
-        let columns: Vec<_> = row.split_whitespace().take(5).collect();
-        let [_, local, remote, state, queues] = columns[..] else {
-            continue;
-        };
-        let (Some(local), Some(remote), Some((sent, came))) =
-            (port(local), port(remote), queues.split_once(':'))
-        else {
-            continue;
-        };
-        let is_one = [local, remote]
-            .iter()
-            .any(|port| [program, service].contains(port));
-        if state == LISTENS || !is_one {
-            continue;
-        }
-        clients |= local == program;
-        services |= remote == service;
-        for queue in [sent, came] {
-            bytes += u64::from_str_radix(queue, 16).ok()?;
-        }
-    }
-    (clients && services).then_some(bytes)
+    let client = queues::between(stage.client.newest_end(), stage.address())?;
+    let call = queues::between(service.caller()?, service.address())?;
+    Some(taken.saturating_sub(client + call))
 }
 
 /// MiB that are more than the socket buffers on the way can hold.
@@ -1672,27 +1639,6 @@ mod tests {
     use mock_services::moment::Moment;
 
     use super::*;
-
-    #[test]
-    fn what_lies_in_sockets_is_both_ends_queues() {
-        let row = |local: u16, remote: u16, state: &str, sent: u32, came: u32| {
-            format!(
-                " 1: 0100007F:{local:04X} 0100007F:{remote:04X} {state} {sent:08X}:{came:08X} 00:0\n"
-            )
-        };
-        let (program, service) = (4000, 5000);
-        let head = "  sl  local_address rem_address   st tx_queue rx_queue tr\n";
-        let listens = row(program, 0, "0A", 0, 77);
-        let client = row(program, 61000, "01", 1000, 0) + &row(61000, program, "01", 0, 200);
-        let call = row(61001, service, "01", 0, 30) + &row(service, 61001, "01", 4, 0);
-        let other = row(61002, 61003, "01", 9999, 9999);
-        let all = [head, &listens, &client, &call, &other].concat();
-        assert_eq!(in_sockets(&all, program, service), Some(1234));
-        // Not the program's own end: it may live behind another system.
-        let unseen = [head, &client, &row(service, 61001, "01", 4, 0)].concat();
-        assert_eq!(in_sockets(&unseen, program, service), None);
-        assert_eq!(in_sockets("", program, service), None);
-    }
 
     #[test]
     fn thinking_is_told_from_the_call_before_it() {
