@@ -60,7 +60,7 @@ pub fn draw(contenders: &[Contender], sheet: &Sheet) -> String {
             continue;
         };
         if sheet.plain {
-            story::tell(&mut canvas, &one.timeline, rows);
+            story::tell(&mut canvas, &one.timeline, rows, story::SOMEBODYS);
         } else {
             let own = frame.starting(zero);
             own.axis.draw(&mut canvas);
@@ -111,5 +111,14 @@ mod tests {
         ];
         let drawn = anstream::adapter::strip_str(&draw(&all, &Sheet::default())).to_string();
         insta::assert_snapshot!(drawn);
+
+        // None of them is the reader's own.
+        let plain = Sheet {
+            plain: true,
+            ..Sheet::default()
+        };
+        let told = draw(&all, &plain);
+        assert!(told.contains("the server asked"), "{told}");
+        assert!(!told.contains("your server"), "{told}");
     }
 }

@@ -21,6 +21,11 @@ const VISIBLE: u32 = 50;
 
 const MARGIN: usize = 2;
 
+/// What the program between the services is called: the learner's own, or one of several
+/// that are shown to them.
+pub(super) const YOURS: &str = "your server";
+pub(super) const SOMEBODYS: &str = "the server";
+
 /// What happened at one moment.
 struct Event {
     at: Moment,
@@ -34,20 +39,21 @@ pub(super) fn sentences(timeline: &Timeline, rows: &[Row<'_>]) -> Vec<(String, S
         return vec![];
     };
     let unit = Unit::of(length);
-    events(timeline, rows, length)
+    events(timeline, rows, length, YOURS)
         .into_iter()
         .map(|event| (time(event.at.since(zero), unit), event.told))
         .collect()
 }
 
-/// Writes the sentences for `rows` and the timeline's gap.
-pub(super) fn tell(canvas: &mut Canvas, timeline: &Timeline, rows: &[Row<'_>]) {
+/// Writes the sentences for `rows` and the timeline's gap; in them, the program is called
+/// `server`.
+pub(super) fn tell(canvas: &mut Canvas, timeline: &Timeline, rows: &[Row<'_>], server: &str) {
     let Some((zero, length)) = extent(timeline) else {
         return;
     };
     let unit = Unit::of(length);
     let glyphs = canvas.glyphs;
-    let events = events(timeline, rows, length);
+    let events = events(timeline, rows, length, server);
     let times: Vec<_> = events
         .iter()
         .map(|event| glyphs.text(&time(event.at.since(zero), unit)))
@@ -75,7 +81,7 @@ fn time(since: Duration, unit: Unit) -> String {
     )
 }
 
-fn events(timeline: &Timeline, rows: &[Row<'_>], length: Duration) -> Vec<Event> {
+fn events(timeline: &Timeline, rows: &[Row<'_>], length: Duration, server: &str) -> Vec<Event> {
     let mut events = vec![];
     let mut tell = |at, told| {
         events.push(Event {
@@ -87,9 +93,9 @@ fn events(timeline: &Timeline, rows: &[Row<'_>], length: Duration) -> Vec<Event>
     for row in rows {
         match row {
             Row::One(nested) if is_lane(nested.exchange) => {
-                tell(nested.exchange.arrived, lane(nested));
+                tell(nested.exchange.arrived, lane(nested, server));
             }
-            Row::One(nested) => exchange(nested.exchange, length, &mut tell),
+            Row::One(nested) => exchange(nested.exchange, length, server, &mut tell),
             Row::Folded(alike) => {
                 if let Some(first) = alike.first() {
                     let last = alike
@@ -147,7 +153,7 @@ fn events(timeline: &Timeline, rows: &[Row<'_>], length: Duration) -> Vec<Event>
         };
         let told = format!(
             "{} still has {} {missing}",
-            name(exchange),
+            name(exchange, server),
             exchange.request
         );
         events.push(Event {
@@ -160,18 +166,18 @@ fn events(timeline: &Timeline, rows: &[Row<'_>], length: Duration) -> Vec<Event>
 }
 
 /// A WebSocket in one sentence: its whole life.
-fn lane(row: &Nested<'_>) -> String {
+fn lane(row: &Nested<'_>, server: &str) -> String {
     let x = row.exchange;
     let opened = lanes::opened(x);
     let (who, closed_by) = if x.service == YOU {
-        ("the client", "your server")
+        ("the client", server)
     } else {
-        ("your server", x.service.as_str())
+        (server, x.service.as_str())
     };
     let asked = if x.service == YOU {
-        format!("your server was asked {}", x.request)
+        format!("{server} was asked {}", x.request)
     } else {
-        format!("your server asked {}: {}", x.service, x.request)
+        format!("{server} asked {}: {}", x.service, x.request)
     };
     let mut told = format!(
         "{asked} (connection {}); it opened after {}",
@@ -244,17 +250,17 @@ fn of_service(x: &Exchange) -> String {
 }
 
 /// The sentences of one exchange, but for the one that says that it is still open.
-fn exchange(x: &Exchange, length: Duration, tell: &mut impl FnMut(Moment, String)) {
+fn exchange(x: &Exchange, length: Duration, server: &str, tell: &mut impl FnMut(Moment, String)) {
     let request = &x.request;
-    let who = name(x);
+    let who = name(x, server);
     let after = |at: Moment| words(at.since(x.arrived));
     tell(
         x.arrived,
         if x.service == YOU {
-            format!("your server was asked {request}")
+            format!("{server} was asked {request}")
         } else {
             format!(
-                "your server asked {who}: {request} (connection {})",
+                "{server} asked {who}: {request} (connection {})",
                 x.connection
             )
         },
@@ -307,7 +313,7 @@ fn exchange(x: &Exchange, length: Duration, tell: &mut impl FnMut(Moment, String
         Ending::Left => tell(
             end,
             format!(
-                "your server closed its connection to {who} after {}, without {missing} to {request}",
+                "{server} closed its connection to {who} after {}, without {missing} to {request}",
                 after(end)
             ),
         ),
@@ -319,12 +325,8 @@ fn exchange(x: &Exchange, length: Duration, tell: &mut impl FnMut(Moment, String
     }
 }
 
-fn name(x: &Exchange) -> &str {
-    if x.service == YOU {
-        "your server"
-    } else {
-        &x.service
-    }
+fn name<'a>(x: &'a Exchange, server: &'a str) -> &'a str {
+    if x.service == YOU { server } else { &x.service }
 }
 
 #[cfg(test)]

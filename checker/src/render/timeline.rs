@@ -41,7 +41,7 @@ pub fn draw(timeline: &Timeline, evidence: &[u32], sheet: &Sheet) -> String {
 pub(super) fn draw_on(canvas: &mut Canvas, timeline: &Timeline, evidence: &[u32], sheet: &Sheet) {
     let rows = rows::arrange(timeline, evidence, ROWS);
     if sheet.plain {
-        story::tell(canvas, timeline, &rows);
+        story::tell(canvas, timeline, &rows, story::YOURS);
         return;
     }
     let Some((zero, length)) = extent(timeline) else {
