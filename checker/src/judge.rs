@@ -1247,6 +1247,20 @@ pub fn connections(seen: &Observation) -> Option<String> {
     })
 }
 
+/// Of the observations that a check is judged by, the one that its finding is about: it
+/// holds the evidence, or the trouble where that needs none.
+pub fn told_of<'a>(finding: &Finding, all: &[&'a Observation]) -> &'a Observation {
+    let proves = |seen: &&&Observation| {
+        let mut evidence = finding.evidence.iter();
+        evidence.any(|id| seen.exchange(*id).is_some())
+    };
+    let in_trouble = |seen: &&&Observation| finding.evidence.is_empty() && seen.trouble.is_some();
+    all.iter()
+        .find(proves)
+        .or_else(|| all.iter().find(in_trouble))
+        .unwrap_or(&all[0])
+}
+
 /// The timeline of an observation.
 pub fn timeline(probe: &str, seen: &Observation, gap: Option<Gap>) -> Timeline {
     Timeline {

@@ -203,6 +203,16 @@ impl Report {
         (!timeline.exchanges.is_empty()).then_some((timeline, finding.evidence.as_slice()))
     }
 
+    /// The exchanges that prove what is told, and are not in the timeline drawn for it.
+    pub fn out_of_sight(&self) -> Vec<u32> {
+        let shown = self
+            .drawn()
+            .map_or(&[][..], |(timeline, _)| &timeline.exchanges);
+        let evidence = self.told().map_or(&[][..], |finding| &finding.evidence);
+        let is_hidden = |id: &&u32| !shown.iter().any(|x| x.id == **id);
+        evidence.iter().filter(is_hidden).copied().collect()
+    }
+
     /// Whether the compiler is the one to listen to.
     pub fn does_not_compile(&self) -> bool {
         let leading = self.leading().and_then(|finding| finding.diagnosis);

@@ -74,6 +74,13 @@ pub async fn run(
     let mut surprises = Vec::new();
     while let Some((entry, prepared, report)) = grading.next().await {
         let report = report?;
+        let hidden = report.out_of_sight();
+        if !hidden.is_empty() {
+            complaints.push(format!(
+                "{}: of the exchanges that prove what is told, {hidden:?} are not in the timeline drawn",
+                entry.name
+            ));
+        }
         if entry.score(&report) == Score::Right {
             passed += 1;
             say(&format!("ok    {:48} {}\n", entry.name, summary(&report)))?;

@@ -201,13 +201,14 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     all.extend(sure);
     let alive = alive().judged(judge::alive(all.iter().copied()), false, "up to the end");
     let crowd = judge::telling(&crowd, sure);
+    let at_fault = judge::told_of(&faults, &[&sick, &refused]);
     Ok(Judged {
         output: telling_output(&all),
         findings: vec![answer, together, health, faults, timeout, alive],
         timelines: vec![
             judge::timeline("ex01/answer", &answers, None),
             judge::timeline("ex01/together", crowd, judge::clients_gap(&CONTRACT, crowd)),
-            judge::timeline("ex01/faults", &sick, None),
+            judge::timeline("ex01/faults", at_fault, None),
             judge::timeline("ex01/timeout", &hung, None),
         ],
     })

@@ -25,7 +25,7 @@ use crate::judge::{self, Check, Fault};
 use crate::observation::{Observation, Question, Rendezvous, Silence, route_of};
 use crate::probe::{self, HANG_LIMIT, in_flight, observe, observe_first};
 use crate::probing::Probing;
-use crate::report::{Gap, words};
+use crate::report::{Finding, Gap, Outcome, words};
 use crate::stage::{ANSWER_QUIET, Place, QUIET, Setting, Stage, Trouble, Waited};
 
 const TODAY: &str = "/today";
@@ -555,6 +555,9 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
         .find(|seen| seen.trouble.is_some() || judge_failure(seen).is_some())
         .or_else(|| fails.into_iter().find(|seen| judge_cancel(seen).is_some()))
         .unwrap_or(&fail_today);
+    let at_fault = judge::told_of(&faults, &[&sick, &refused]);
+    let late = judge::told_of(&timeout, &[&hung, &hung_too]);
+    let mixed_up = (labels.outcome == Outcome::Broken).then(|| evident_round(&pair, &labels));
     let mut findings = vec![
         answer, overlap, labels, failure, cancel, together, health, faults, timeout, alive,
     ];
@@ -565,21 +568,23 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
             }
         }
     }
+    let mut timelines = vec![
+        judge::timeline("ex02/answer", &answers, None),
+        judge::timeline("ex02/overlap", &guilty_round(&pair), gap),
+        judge::timeline("ex02/failure", &guilty_failure(failed), failure_gap(failed)),
+        judge::timeline(
+            "ex02/together",
+            judge::telling(&crowd, sure),
+            judge::clients_gap(&CONTRACT, judge::telling(&crowd, sure)),
+        ),
+        judge::timeline("ex02/faults", at_fault, None),
+        judge::timeline("ex02/timeout", late, None),
+    ];
+    timelines.extend(mixed_up.map(|round| judge::timeline("ex02/labels", &round, None)));
     Ok(Judged {
         output: telling_output(&all),
         findings,
-        timelines: vec![
-            judge::timeline("ex02/answer", &answers, None),
-            judge::timeline("ex02/overlap", &guilty_round(&pair), gap),
-            judge::timeline("ex02/failure", &guilty_failure(failed), failure_gap(failed)),
-            judge::timeline(
-                "ex02/together",
-                judge::telling(&crowd, sure),
-                judge::clients_gap(&CONTRACT, judge::telling(&crowd, sure)),
-            ),
-            judge::timeline("ex02/faults", &sick, None),
-            judge::timeline("ex02/timeout", &hung, None),
-        ],
+        timelines,
     })
 }
 
@@ -611,14 +616,25 @@ fn in_callbacks(diagnosis: Diagnosis) -> Option<&'static str> {
 /// the first one where all did: the others only repeat it.
 fn guilty_round(seen: &Observation) -> Observation {
     let gave_up = |met: &Rendezvous| matches!(met.waited, Waited::GaveUp(_));
-    let nth = seen.rendezvous.iter().position(gave_up).unwrap_or(0);
-    let client = seen
-        .exchanges
-        .iter()
-        .filter(|x| x.service == YOU && route_of(x) == CONTRACT.route)
-        .nth(nth);
+    round(seen, seen.rendezvous.iter().position(gave_up).unwrap_or(0))
+}
+
+/// The part of a recording in which the evidence lies; the first, where there is none.
+fn evident_round(seen: &Observation, finding: &Finding) -> Observation {
+    let nth = ours(seen).position(|x| finding.evidence.contains(&x.id));
+    round(seen, nth.unwrap_or(0))
+}
+
+/// What the clients asked for, in order.
+fn ours(seen: &Observation) -> impl Iterator<Item = &Exchange> {
+    let is_ours = |x: &&Exchange| x.service == YOU && route_of(x) == CONTRACT.route;
+    seen.exchanges.iter().filter(is_ours)
+}
+
+/// The part of a recording that belongs to one client.
+fn round(seen: &Observation, nth: usize) -> Observation {
     let mut round = seen.clone();
-    if let Some(client) = client {
+    if let Some(client) = ours(seen).nth(nth) {
         round.exchanges.retain(|x| {
             (nth == 0 || x.arrived >= client.arrived)
                 && client.ended.is_none_or(|end| x.arrived <= end)

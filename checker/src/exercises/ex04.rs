@@ -534,6 +534,10 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
     let mut all = vec![&answers, &permitted, &keyed, &odd, &mixed, &crowd, &sick];
     all.extend(refused.iter().chain(&hung).chain(sure));
     let alive = alive().judged(judge::alive(all.iter().copied()), false, "up to the end");
+    let told = judge::told_of(&verdict, &[&keyed, &mixed]);
+    let at_fault: Vec<_> = faulty().collect();
+    let at_fault = judge::told_of(&faults, &at_fault);
+    let late = judge::told_of(&timeout, &hung.iter().collect::<Vec<_>>());
     Ok(Judged {
         output: telling_output(&all),
         findings: vec![
@@ -542,15 +546,15 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
         timelines: vec![
             judge::timeline("ex04/answer", &answers, None),
             judge::timeline("ex04/permission", &permitted, gap),
-            judge::timeline("ex04/verdict", &keyed, None),
+            judge::timeline("ex04/verdict", told, None),
             judge::timeline("ex04/keys", &keyed, None),
             judge::timeline(
                 "ex04/together",
                 judge::telling(&crowd, sure),
                 judge::clients_gap(contract, judge::telling(&crowd, sure)),
             ),
-            judge::timeline("ex04/faults", &sick, None),
-            judge::timeline("ex04/timeout", &hung[0], None),
+            judge::timeline("ex04/faults", at_fault, None),
+            judge::timeline("ex04/timeout", late, None),
         ],
     })
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::probes::{
-    self, CAP, FOR_EVER, GO_BY, LEFT, NO_NUMBER, NUMBER, NUMBERS, PARENTS_OWN, PING, REFUSED,
-    SPOKEN, STARTS_OVER, TOLD_AGAIN,
+    self, AFTER_BAD, CAP, FOR_EVER, GO_BY, LEFT, NO_NUMBER, NUMBER, NUMBERS, PARENTS_OWN, PING,
+    REFUSED, SPOKEN, STARTS_OVER, TOLD_AGAIN,
 };
 use crate::client::{End, Frame};
 use crate::diagnosis::Diagnosis;
@@ -20,6 +20,12 @@ fn heard(talk: &Talk) -> impl Iterator<Item = (&str, f64)> {
     })
 }
 
+/// The connections of those who came, but for who only asked for something.
+fn connections(seen: &Observation) -> Vec<u32> {
+    let came = seen.talks.iter().filter(|talk| talk.refused.is_none());
+    came.map(|talk| talk.exchange).collect()
+}
+
 fn ended(seen: &Observation) -> Option<(&Talk, &End)> {
     seen.talks
         .iter()
@@ -31,7 +37,7 @@ pub(super) fn levels(seen: &Observation) -> Option<Fault> {
     if let Some((met, after)) = seen.given_up().next() {
         let waited = after;
         let after = words(after.min(QUIET));
-        let evidence: Vec<_> = seen.talks.iter().map(|talk| talk.exchange).collect();
+        let evidence = connections(seen);
         let killed = ended(seen).is_some();
         let odd = seen.talks.iter().find_map(|talk| {
             talk.heard.frames.iter().find_map(|frame| match frame {
@@ -48,7 +54,7 @@ pub(super) fn levels(seen: &Observation) -> Option<Fault> {
                 ),
                 "Send {\"name\": the room, \"value\": the level} as JSON text.",
             ),
-            "after a bad frame" => Fault::new(
+            AFTER_BAD => Fault::new(
                 Diagnosis::BadFrameKills,
                 if killed {
                     "After a frame that is no level, a connection ended.".to_owned()
@@ -326,7 +332,7 @@ pub(super) fn stalled(seen: &Observation, what: &str) -> Option<Fault> {
             "Whoever brings a level must not wait for whoever reads it. Put it where each reader's \
              own task finds it (`tokio::sync::watch`), and hold no lock while you send.",
         )
-        .proved_by(seen.talks.iter().map(|talk| talk.exchange))
+        .proved_by(connections(seen))
     })
 }
 
