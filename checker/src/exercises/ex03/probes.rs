@@ -256,4 +256,12 @@ mod tests {
         );
         assert_eq!(thought(&[elm(25)]), 0);
     }
+
+    #[test]
+    fn a_run_has_two_names_that_differ() {
+        for seed in 0..500 {
+            let Names { one, other } = names(seed);
+            assert_ne!(one, other);
+        }
+    }
 }
