@@ -244,6 +244,9 @@ pub async fn record(
     graded(prepared, seed, keeper, progress, true).await
 }
 
+/// What to do about errors of the compiler.
+pub const MEND_THE_FIRST: &str = "Mend the first error; the others often follow from it.";
+
 async fn graded(
     prepared: Prepared,
     seed: u64,
@@ -273,8 +276,7 @@ async fn graded(
                 Diagnosis::NotCompiling,
                 rendered,
                 format!(
-                    "Mend the first error; the others often follow from it. `checker watch {}` \
-                     looks again whenever you save.",
+                    "{MEND_THE_FIRST} `checker watch {}` looks again whenever you save.",
                     prepared.exercise.id
                 ),
             );

@@ -25,6 +25,7 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::Instant;
 
+use crate::diagnosis::Diagnosis;
 use crate::progress::Progress;
 use crate::records::{self, Records};
 use crate::render::Sheet;
@@ -254,7 +255,14 @@ impl<'a> Watch<'a> {
                 let prepared =
                     verify::prepare(workshop, task.exercise, &task.program(), &progress).await?;
                 let seed = u64::from(fastrand::u32(..));
-                verify::grade(prepared, seed, keeper, &progress).await
+                let mut report = verify::grade(prepared, seed, keeper, &progress).await?;
+                for finding in &mut report.findings {
+                    // Whoever reads this is watching already.
+                    if finding.diagnosis == Some(Diagnosis::NotCompiling) {
+                        verify::MEND_THE_FIRST.clone_into(&mut finding.next_step);
+                    }
+                }
+                Ok(report)
             };
             let pass_on = async {
                 while let Some(line) = says.recv().await {

@@ -176,6 +176,8 @@ fn a_learner_saves_until_it_passes_and_goes_on() {
     save(&mini, main, "fn main() { let wrong: u8 = \"words\"; }\n");
     let screen = terminal.shows(&["FAIL ex01 · not-compiling", "now: not-compiling"]);
     assert!(screen.contains("mismatched types"), "{screen}");
+    assert!(screen.contains("Mend the first error"), "{screen}");
+    assert!(!screen.contains("checker watch"), "{screen}"); // this is it
 
     // What is no part of the program changes nothing.
     mini.write("exercises/ex01-weather-client/README.md", "text");
