@@ -511,7 +511,7 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
                     .filter_map(|seen| {
                         judge::faults(contract, weather, seen)
                             .or_else(|| order(seen))
-                            .or_else(|| went_on(seen))
+                            .or_else(|| asked_in_doubt(seen))
                     })
                     .min_by_key(|fault| fault.diagnosis)
             }),
@@ -524,7 +524,7 @@ pub(super) async fn grade(run: &Probing<'_>, bonus: bool) -> anyhow::Result<Judg
             .or_else(|| {
                 hung.iter()
                     .filter_map(|seen| {
-                        judge::faults(contract, weather, seen).or_else(|| went_on(seen))
+                        judge::faults(contract, weather, seen).or_else(|| asked_in_doubt(seen))
                     })
                     .min_by_key(|fault| fault.diagnosis)
             }),
@@ -616,7 +616,7 @@ fn order(seen: &Observation) -> Option<Fault> {
 }
 
 /// A call to the weather although auth never answered whole, or said neither yes nor no.
-fn went_on(seen: &Observation) -> Option<Fault> {
+fn asked_in_doubt(seen: &Observation) -> Option<Fault> {
     seen.answers.iter().find_map(|(question, answer)| {
         let (said, next) = match *question {
             Question::Hang(AUTH) => (
