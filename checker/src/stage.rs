@@ -12,6 +12,7 @@ mod services;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mock_services::journal::Journal;
@@ -200,6 +201,40 @@ pub struct Stage<'run> {
     pub setting: Setting,
     services: Services,
     port: Port,
+    /// `/healthz` is not asked again for the time being. See [`Hush`].
+    hushed: Arc<AtomicBool>,
+}
+
+/// Who asks for `/healthz` again and again wakes the program each time. On a machine that
+/// has others to run before it, a program with nothing else to do then seems never to get
+/// its turn, and no silence of its own would ever count. So once it has seemed so for a
+/// while, nobody asks, until this is dropped.
+struct Hush<'a> {
+    hushed: &'a AtomicBool,
+    starved: u32,
+}
+
+impl Hush<'_> {
+    /// Windows in a row.
+    const WHILE: u32 = 4;
+
+    fn note(&mut self, starved: bool) {
+        self.starved = if starved { self.starved + 1 } else { 0 };
+        if self.starved >= Self::WHILE {
+            self.hushed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn over(&mut self) {
+        self.starved = 0;
+        self.hushed.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Hush<'_> {
+    fn drop(&mut self) {
+        self.over();
+    }
 }
 
 impl<'run> Stage<'run> {
@@ -290,6 +325,7 @@ impl<'run> Stage<'run> {
             run,
             client: Client::new(address, journal.clone()),
             health_journal: run.journal(),
+            hushed: Arc::default(),
             journal,
             program,
             ready_after: Duration::ZERO,
@@ -450,6 +486,10 @@ impl<'run> Stage<'run> {
         changes.mark_unchanged();
         let mut exit = self.program.exit();
         let mut printed = self.program.printed();
+        let mut hush = Hush {
+            hushed: &self.hushed,
+            starved: 0,
+        };
         tokio::pin!(waiting);
         let mut silence = Instant::now();
         let mut looked: Option<(Instant, Option<Activity>)> = None;
@@ -491,6 +531,7 @@ impl<'run> Stage<'run> {
                     let during = since.elapsed();
                     let after = self.program.activity();
                     let starved = self.was_starved(before, after, during);
+                    hush.note(starved);
                     let working = was_working(before, after, during);
                     // What has come while we looked has come.
                     let still_silent = !changes.has_changed().unwrap_or(false);
@@ -509,6 +550,9 @@ impl<'run> Stage<'run> {
                     }
                 }
                 _ => {}
+            }
+            if !was_silent {
+                hush.over();
             }
             silence = Instant::now();
             looked = None;
@@ -704,6 +748,32 @@ fn was_working(before: Option<Activity>, after: Option<Activity>, during: Durati
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_asks_for_a_while_where_a_program_never_gets_its_turn() {
+        let hushed = AtomicBool::new(false);
+        let mut hush = Hush {
+            hushed: &hushed,
+            starved: 0,
+        };
+        let is_hushed = || hushed.load(Ordering::Relaxed);
+        for starved in [true, true, true, false, true, true, true] {
+            hush.note(starved);
+            assert!(!is_hushed());
+        }
+        hush.note(true);
+        assert!(is_hushed());
+        // It sleeps, now that nobody wakes it: that is what was to be seen.
+        hush.note(false);
+        assert!(is_hushed());
+        hush.over();
+        assert!(!is_hushed());
+        for _ in 0..Hush::WHILE {
+            hush.note(true);
+        }
+        drop(hush);
+        assert!(!is_hushed());
+    }
 
     #[test]
     fn who_is_late_listens_for_longer() {

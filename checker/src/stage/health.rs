@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
@@ -112,11 +113,16 @@ impl Stage<'_> {
         let (tell, told) = mpsc::unbounded_channel();
         let (enough, over) = std::sync::mpsc::channel::<()>();
         let mut reading = JoinSet::new();
+        let hushed = self.hushed.clone();
         reading.spawn_blocking(move || {
             let mut pause = Duration::from_millis(1);
-            while visitor.listen(knocked, &tell)
-                && over.recv_timeout(pause) == Err(RecvTimeoutError::Timeout)
-            {
+            let goes_on = |pause| over.recv_timeout(pause) == Err(RecvTimeoutError::Timeout);
+            while visitor.listen(knocked, &tell) && goes_on(pause) {
+                while hushed.load(Ordering::Relaxed) {
+                    if !goes_on(LONGEST_PAUSE) {
+                        return;
+                    }
+                }
                 let Ok(again) = visitor.knock() else {
                     let _ = tell.send(Told::Broken);
                     return;
