@@ -74,15 +74,9 @@ pub async fn run(
     let mut surprises = Vec::new();
     while let Some((entry, prepared, report)) = grading.next().await {
         let report = report?;
-        let hidden = report.out_of_sight();
-        if !hidden.is_empty() {
-            complaints.push(format!(
-                "{}: of the exchanges that prove what is told, {hidden:?} are not in the timeline drawn",
-                entry.name
-            ));
-        }
         if entry.score(&report) == Score::Right {
             passed += 1;
+            complaints.extend(hidden(&entry, &report));
             say(&format!("ok    {:48} {}\n", entry.name, summary(&report)))?;
         } else {
             say(&format!("again {:48} {}\n", entry.name, summary(&report)))?;
@@ -98,6 +92,7 @@ pub async fn run(
         let right = entry.score(&report) == Score::Right;
         if right {
             passed += 1;
+            complaints.extend(hidden(&entry, &report));
         } else {
             failed += 1;
         }
@@ -121,6 +116,17 @@ pub async fn run(
     }
     say(&format!("{passed} passed, {failed} failed\n"))?;
     Ok(u8::from(!complaints.is_empty()))
+}
+
+/// Evidence that a learner cannot see.
+fn hidden(entry: &Entry, report: &Report) -> Option<String> {
+    let hidden = report.out_of_sight();
+    (!hidden.is_empty()).then(|| {
+        format!(
+            "{}: of the exchanges that prove what is told, {hidden:?} are not in the timeline drawn",
+            entry.name
+        )
+    })
 }
 
 fn summary(report: &Report) -> String {

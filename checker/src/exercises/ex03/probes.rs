@@ -155,6 +155,17 @@ async fn register(
     step(stage, seen, "put", put(name, url), None, ANSWER_QUIET).await
 }
 
+/// A service that is registered under one of the run's names, and that name.
+async fn registered(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+) -> Result<(String, Upstream), Trouble> {
+    let name = names(stage.run.seed).one;
+    let service = open(stage, &name).await?;
+    register(stage, seen, &name, &service.url()).await?;
+    Ok((name, service))
+}
+
 /// Whether something comes to pass while something else is withheld.
 async fn meanwhile<T>(
     stage: &Stage<'_>,

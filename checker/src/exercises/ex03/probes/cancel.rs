@@ -5,7 +5,7 @@ use mock_services::upstream::{Part, Reply};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{asked, meanwhile, names, open, patience, register};
+use super::{asked, meanwhile, patience, registered};
 use crate::client::{Sending, Sent};
 use crate::exercises::ex03::Released;
 use crate::observation::{Carried, Observation};
@@ -18,9 +18,7 @@ pub(in crate::exercises::ex03) async fn cancel(
     seen: &mut Observation,
 ) -> Result<(), Trouble> {
     seen.title = "clients leave while their calls are withheld".to_owned();
-    let name = names(stage.run.seed).one;
-    let service = open(stage, &name).await?;
-    register(stage, seen, &name, &service.url()).await?;
+    let (name, service) = registered(stage, seen).await?;
     for (nth, about) in (1..).zip(["head", "body", "sent", "upload"]) {
         if seen.silence.is_some() || seen.too_busy {
             return Ok(());

@@ -3,7 +3,7 @@
 use mock_services::exchange::Exchange;
 use mock_services::upstream::Reply;
 
-use super::{names, open, register};
+use super::registered;
 use crate::asleep;
 use crate::exercises::ex03::Released;
 use crate::observation::Observation;
@@ -17,9 +17,7 @@ pub(in crate::exercises::ex03) async fn crowd(
     stage: &Stage<'_>,
     seen: &mut Observation,
 ) -> Result<(), Trouble> {
-    let name = names(stage.run.seed).one;
-    let service = open(stage, &name).await?;
-    register(stage, seen, &name, &service.url()).await?;
+    let (name, service) = registered(stage, seen).await?;
     if seen.silence.is_some() {
         return Ok(());
     }
@@ -44,9 +42,7 @@ pub(in crate::exercises::ex03) async fn crowds(
     stage: &Stage<'_>,
     seen: &mut Observation,
 ) -> Result<(), Trouble> {
-    let name = names(stage.run.seed).one;
-    let service = open(stage, &name).await?;
-    register(stage, seen, &name, &service.url()).await?;
+    let (name, _service) = registered(stage, seen).await?;
     // It did answer that a moment ago.
     seen.too_busy |= seen.silence.is_some();
     if seen.too_busy {

@@ -8,7 +8,7 @@ use mock_services::upstream::{Part, Reply, Upstream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{names, open, patience, register};
+use super::{patience, registered};
 use crate::client::{Sending, Sent};
 use crate::exercises::ex03::{Released, queues};
 use crate::observation::{Observation, Question, Silence};
@@ -23,9 +23,7 @@ pub(in crate::exercises::ex03) async fn pressure(
     seen: &mut Observation,
 ) -> Result<(), Trouble> {
     seen.title = "bodies that nobody reads, then 8 MiB each way".to_owned();
-    let name = names(stage.run.seed).one;
-    let service = open(stage, &name).await?;
-    register(stage, seen, &name, &service.url()).await?;
+    let (name, service) = registered(stage, seen).await?;
     if seen.silence.is_some() || seen.too_busy {
         return Ok(());
     }

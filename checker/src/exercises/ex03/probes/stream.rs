@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::carry::{CALL, number};
-use super::{asked, meanwhile, names, open, register, to_carry};
+use super::{asked, meanwhile, registered, to_carry};
 use crate::client::{Sending, Sent};
 use crate::exercises::ex03::Released;
 use crate::observation::Observation;
@@ -19,9 +19,7 @@ pub(in crate::exercises::ex03) async fn stream(
 ) -> Result<(), Trouble> {
     seen.title =
         "bodies of two pieces; the second is sent once the first has come through".to_owned();
-    let name = names(stage.run.seed).one;
-    let service = open(stage, &name).await?;
-    register(stage, seen, &name, &service.url()).await?;
+    let (name, service) = registered(stage, seen).await?;
     if seen.silence.is_some() || seen.too_busy {
         return Ok(());
     }
