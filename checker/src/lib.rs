@@ -57,6 +57,7 @@ pub mod source;
 pub mod stage;
 pub mod standing;
 pub mod tape;
+pub mod tcp;
 pub mod verify;
 pub mod watch;
 pub mod workshop;

@@ -74,6 +74,13 @@ pub struct Observation {
     /// Somebody who waits for a reader again and again, but never for long.
     #[serde(default)]
     pub stutter: Option<Stutter>,
+    /// For how long at most somebody had read nothing when the program ended its
+    /// connection, or when it read on.
+    #[serde(default)]
+    pub unread_for: Option<Duration>,
+    /// So many messages went by before it was to have them, or to have been told.
+    #[serde(default)]
+    pub went_by: u64,
     /// What went wrong with the program itself.
     pub trouble: Option<Trouble>,
     /// Whether the program has an event loop; `None` where that cannot be seen.

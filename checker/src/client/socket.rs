@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::{Client, YOU};
+use crate::tcp;
 
 /// What a reader takes in that does not read.
 const BUFFER: u32 = 8 * 1024;
@@ -335,6 +336,17 @@ impl Socket {
         let (gone_out, wait) = oneshot::channel();
         if self.say.send((frames, gone_out)).is_ok() {
             let _ = tokio::time::timeout(WAIT, wait).await;
+        }
+    }
+
+    /// Whether the other side has its end open still, as the system says; what it had sent
+    /// before it closed it may be under way. `None` where the system does not say.
+    pub fn is_open_there(&self) -> Option<bool> {
+        let (own, peer) = (self.handle.local_addr(), self.handle.peer_addr());
+        match (own, peer) {
+            (Ok(own), Ok(peer)) => tcp::is_open(peer, own),
+            // Ours knows that it has been reset.
+            _ => None,
         }
     }
 

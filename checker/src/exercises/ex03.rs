@@ -8,7 +8,6 @@
 
 mod judgement;
 mod probes;
-mod queues;
 
 use mock_services::script::Hold;
 

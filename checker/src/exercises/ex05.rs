@@ -230,6 +230,19 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     let (ordered, stopped, bad) = (ordered?, stopped?, bad?);
     let (polite, gone) = (polite?, gone?);
 
+    // Once more by itself, and not for as long, where that took too long to tell.
+    let never_told =
+        judgement::may_have_been_told(&stopped) && judgement::told_of_nothing(&stopped);
+    let in_time = if never_told {
+        let title = "a reader that stands still for a moment";
+        let seen = observe(run, title, setting, async |stage, seen| {
+            probes::slow_for_less(stage, seen).await
+        });
+        Some(seen.await?)
+    } else {
+        None
+    };
+
     let order = order().judged(
         judge::trouble(&ordered, "while people talked")
             .or_else(|| judgement::unopened(&ordered))
@@ -246,6 +259,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         stopped.was_too_busy(),
         "8,192 messages came to everybody else",
     );
+    let telling = in_time.as_ref().unwrap_or(&stopped);
     let before = "others have to keep flowing first: ex05/slow";
     let (bounded, told) = if stuck {
         (bounded().not_reached(before), told().not_reached(before))
@@ -257,9 +271,14 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
                 judgement::memory(&stopped),
             ),
             told().judged(
-                judgement::untold(&stopped),
-                stopped.was_too_busy(),
-                judgement::how_told(&stopped),
+                in_time
+                    .as_ref()
+                    .and_then(|seen| judge::trouble(seen, "while one client did not read"))
+                    .or_else(|| judgement::untold(telling)),
+                telling.was_too_busy()
+                    || judgement::may_have_been_told(telling)
+                    || (in_time.is_some() && judgement::told_of_nothing(telling)),
+                judgement::how_told(telling),
             ),
         )
     };
@@ -284,6 +303,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     );
     let mut all = vec![&talk, &ordered, &stopped, &bad, &polite, &gone, busy];
     all.extend(sure);
+    all.extend(&in_time);
     let alive = alive().judged(judge::alive(all.iter().copied()), false, "up to the end");
     let few = |seen: &Observation| {
         let mut seen = seen.clone();
@@ -297,7 +317,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         judge::timeline("ex05/order", &ordered, gaps::of(&order, &ordered)),
         judge::timeline("ex05/slow", &stopped, gaps::of(&slow, &stopped)),
         judge::timeline("ex05/bounded", &stopped, gaps::of(&bounded, &stopped)),
-        judge::timeline("ex05/told", &stopped, gaps::of(&told, &stopped)),
+        judge::timeline("ex05/told", telling, gaps::of(&told, telling)),
         judge::timeline("ex05/frames", &bad, gaps::of(&frames, &bad)),
         judge::timeline("ex05/protocol", &polite, gaps::of(&protocol, &polite)),
         judge::timeline("ex05/leavers", &few(&gone), gaps::of(&leavers, &gone)),

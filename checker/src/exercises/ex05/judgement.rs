@@ -24,7 +24,9 @@ pub(crate) use leavers::{freed, kept};
 pub(super) use order::{mixed, ordered};
 pub(super) use page::page;
 pub(super) use protocol::protocol;
-pub(super) use slow::{how_told, memory, stalled, unbounded, untold};
+pub(super) use slow::{
+    how_told, may_have_been_told, memory, stalled, told_of_nothing, unbounded, untold,
+};
 
 fn given_up(seen: &Observation) -> Option<(&Rendezvous, Duration)> {
     let (met, after) = seen.given_up().next()?;

@@ -31,6 +31,55 @@ fn frame(text: &str) -> Message {
     Message::text(json!({ "text": text }).to_string())
 }
 
+/// The contract leaves a reader so much time to fetch why it is dropped.
+pub(super) const FETCH_WITHIN: Duration = Duration::from_secs(5);
+
+/// Messages that go by a reader that does not read.
+struct Flow {
+    spoken: usize,
+    /// When it ceased to read.
+    since: Instant,
+    /// After so long its connection was seen to have been ended at the program's side.
+    ended: Option<Duration>,
+    /// No more of them after so long.
+    limit: Option<Duration>,
+}
+
+impl Flow {
+    fn new(limit: Option<Duration>) -> Self {
+        Self {
+            spoken: 0,
+            since: Instant::now(),
+            ended: None,
+            limit,
+        }
+    }
+
+    /// From now on there is a reader that does not read.
+    fn begin(&mut self) {
+        self.since = Instant::now();
+        self.ended = None;
+    }
+
+    fn look(&mut self, reader: &Guest) {
+        if let (Some(socket), None) = (&reader.socket, self.ended) {
+            let is_open = socket.is_open_there();
+            self.ended = (is_open == Some(false)).then(|| self.since.elapsed());
+        }
+    }
+
+    /// The reader reads on.
+    fn end(&mut self, reader: &Guest, seen: &mut Observation) {
+        self.look(reader);
+        seen.unread_for = Some(self.ended.unwrap_or_else(|| self.since.elapsed()));
+        seen.went_by = self.spoken as u64;
+    }
+
+    fn is_over(&self) -> bool {
+        self.limit.is_some_and(|limit| self.since.elapsed() > limit)
+    }
+}
+
 /// What the contract calls a message.
 async fn say(guest: &mut Guest, text: String) {
     guest.say(frame(&text)).await;
@@ -336,16 +385,17 @@ pub(super) async fn slow_reader(stage: &Stage<'_>, seen: &mut Observation) -> Re
     stage.idle().await;
     let memory = |stage: &Stage<'_>| stage.program.figures().map(|figures| figures.resident);
     seen.figures.push(("before", memory(stage)));
-    let mut spoken = 0;
-    let flowing = go_by(stage, seen, &mut guests, &mut spoken, GO_BY_AT_FIRST).await?;
+    let mut flow = Flow::new(None);
+    let flowing = go_by(stage, seen, &mut guests, &mut flow, GO_BY_AT_FIRST).await?;
     if !flowing {
         still(stage, seen).await?;
         seen.figures.push(("after", memory(stage)));
         leave(guests, seen);
         return Ok(());
     }
-    listen_on(stage, seen, &mut guests, spoken).await?;
-    let whole = guests[0].texts() >= spoken && !guests[0].dismissed();
+    flow.end(&guests[0], seen);
+    listen_on(stage, seen, &mut guests, flow.spoken).await?;
+    let whole = guests[0].texts() >= flow.spoken && !guests[0].dismissed();
     if whole {
         seen.figures.push(("after", memory(stage)));
         // Everything had been kept for it. Is there a bound at all? Somebody
@@ -354,10 +404,11 @@ pub(super) async fn slow_reader(stage: &Stage<'_>, seen: &mut Observation) -> Re
         std::mem::swap(&mut guests[0], &mut late);
         guests.push(late);
         stage.idle().await;
-        let before = spoken;
-        go_by(stage, seen, &mut guests, &mut spoken, AGAIN * GO_BY).await?;
+        let before = flow.spoken;
+        flow.begin();
+        go_by(stage, seen, &mut guests, &mut flow, AGAIN * GO_BY).await?;
         seen.figures.push(("later", memory(stage)));
-        let more = spoken - before;
+        let more = flow.spoken - before;
         listen_on(stage, seen, &mut guests, more).await?;
     } else {
         // Whoever tells of one gap has to tell of the next one, too.
@@ -365,12 +416,42 @@ pub(super) async fn slow_reader(stage: &Stage<'_>, seen: &mut Observation) -> Re
             socket.pause().await;
         }
         let more = GO_BY - GO_BY_AT_FIRST;
-        let flowing = go_by(stage, seen, &mut guests, &mut spoken, more).await?;
+        let is_there = !guests[0].dismissed();
+        flow.begin();
+        let flowing = go_by(stage, seen, &mut guests, &mut flow, more).await?;
         seen.figures.push(("after", memory(stage)));
         if flowing {
-            listen_on(stage, seen, &mut guests, spoken).await?;
+            if is_there {
+                flow.end(&guests[0], seen);
+            }
+            listen_on(stage, seen, &mut guests, flow.spoken).await?;
         } else {
             still(stage, seen).await?;
+        }
+    }
+    leave(guests, seen);
+    Ok(())
+}
+
+/// One reads nothing, for less time than the contract leaves it to fetch why it is dropped,
+/// however few messages go by in that.
+pub(super) async fn slow_for_less(
+    stage: &Stage<'_>,
+    seen: &mut Observation,
+) -> Result<(), Trouble> {
+    seen.title = "one client reads nothing, for less than 5 s".to_owned();
+    let room = word(stage);
+    let mut guests = vec![
+        join(stage, seen, "slow", &room, "slow", false).await?,
+        join(stage, seen, "speaker", &room, "speaker", true).await?,
+        join(stage, seen, "reader", &room, "reader", true).await?,
+    ];
+    if guests.iter().all(|guest| guest.socket.is_some()) {
+        stage.idle().await;
+        let mut flow = Flow::new(Some(FETCH_WITHIN * 2 / 3));
+        if go_by(stage, seen, &mut guests, &mut flow, GO_BY_AT_FIRST).await? {
+            flow.end(&guests[0], seen);
+            listen_on(stage, seen, &mut guests, flow.spoken).await?;
         }
     }
     leave(guests, seen);
@@ -390,18 +471,20 @@ async fn go_by(
     stage: &Stage<'_>,
     seen: &mut Observation,
     guests: &mut [Guest],
-    spoken: &mut usize,
+    flow: &mut Flow,
     bytes: usize,
 ) -> Result<bool, Trouble> {
     const BURST: usize = 16;
+    /// Often enough to know when a connection ended, and seldom enough to cost nothing.
+    const LOOK_EVERY: usize = 8;
     let mut pace = Pace::default();
     let filling = ".".repeat(LONG);
     let bursts = bytes / LONG / BURST;
     for burst in 0..bursts {
         let texts = (0..BURST)
             .map(|_| {
-                let text = format!("{spoken}:{filling}");
-                *spoken += 1;
+                let text = format!("{}:{filling}", flow.spoken);
+                flow.spoken += 1;
                 text
             })
             .collect::<Vec<_>>();
@@ -411,7 +494,7 @@ async fn go_by(
             socket.say_all(frames).await;
         }
         let is_last = burst + 1 == bursts;
-        let wanted = *spoken - if is_last { 0 } else { BURST };
+        let wanted = flow.spoken - if is_last { 0 } else { BURST };
         let in_the_room = |guest: &&Guest| matches!(guest.talk.about, "speaker" | "reader");
         let heard = |guests: &[Guest]| {
             guests
@@ -426,7 +509,7 @@ async fn go_by(
         }
         if let Some(took) = pace.stutters(began.elapsed(), asleep) {
             seen.stutter = Some(Stutter {
-                after: *spoken - Pace::IN_A_ROW * BURST,
+                after: flow.spoken - Pace::IN_A_ROW * BURST,
                 bursts: Pace::IN_A_ROW,
                 messages: BURST,
                 took,
@@ -434,11 +517,14 @@ async fn go_by(
             });
             return Ok(false);
         }
-        if burst % 64 == 0 {
-            let calm = guests
-                .iter()
-                .position(|guest| guest.talk.about == "calm")
-                .unwrap_or_default();
+        if burst % LOOK_EVERY == 0 {
+            flow.look(&guests[0]);
+        }
+        if flow.is_over() {
+            break;
+        }
+        let calm = guests.iter().position(|guest| guest.talk.about == "calm");
+        if let Some(calm) = calm.filter(|_| burst % 64 == 0) {
             let before = guests[calm].texts();
             say(&mut guests[calm], "all is calm".to_owned()).await;
             let heard = |guests: &[Guest]| {

@@ -10,9 +10,10 @@ use tokio::task::JoinSet;
 
 use super::{patience, registered};
 use crate::client::{Sending, Sent};
-use crate::exercises::ex03::{Released, queues};
+use crate::exercises::ex03::Released;
 use crate::observation::{Observation, Question, Silence};
 use crate::stage::{ANSWER_QUIET, Stage, Trouble, Waited};
+use crate::tcp;
 
 pub(super) const MEBI: usize = 1024 * 1024;
 const PIECE: usize = 64 * 1024;
@@ -110,8 +111,8 @@ fn resident(stage: &Stage<'_>) -> Option<u64> {
 /// What has been taken in and lies in no socket on the way: the program has it,
 /// wherever it keeps it. `None` where the system does not say.
 fn held_by_program(stage: &Stage<'_>, service: &Upstream, taken: u64) -> Option<u64> {
-    let client = queues::between(stage.client.newest_end(), stage.address())?;
-    let call = queues::between(service.caller()?, service.address())?;
+    let client = tcp::queued_between(stage.client.newest_end(), stage.address())?;
+    let call = tcp::queued_between(service.caller()?, service.address())?;
     Some(taken.saturating_sub(client + call))
 }
 

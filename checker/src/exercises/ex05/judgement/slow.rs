@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{given_up, texts};
 use crate::client::End;
 use crate::diagnosis::Diagnosis;
-use crate::exercises::ex05::probes::{AGAIN, GO_BY, GO_BY_AT_FIRST, LONG};
+use crate::exercises::ex05::probes::{AGAIN, FETCH_WITHIN, GO_BY, LONG};
 use crate::judge::Fault;
 use crate::observation::{HealthSeen, Observation, Talk};
 use crate::report::words;
@@ -95,9 +95,6 @@ fn numbers(talk: &Talk) -> Vec<Result<u64, u64>> {
 }
 
 const ALL: u64 = (GO_BY / LONG) as u64;
-
-/// So many of them before the slow reader reads on.
-const AT_FIRST: u64 = (GO_BY_AT_FIRST / LONG) as u64;
 
 /// Everything was kept for a reader that read nothing, twice over.
 pub(in crate::exercises::ex05) fn unbounded(seen: &Observation) -> Option<Fault> {
@@ -216,30 +213,49 @@ pub(in crate::exercises::ex05) fn untold(seen: &Observation) -> Option<Fault> {
         }
     }
     let got = heard.len();
+    let all = seen.went_by;
     let goodbye = slow.heard.goodbye.map(End::Closed);
     match goodbye.as_ref().or(slow.heard.end.as_ref()) {
         Some(End::Closed(Some(1008))) => None,
         Some(End::Closed(code)) => silently(format!(
-            "After {got} of {ALL} messages the slow reader's connection was closed, with {}.",
+            "After {got} of {all} messages the slow reader's connection was closed, with {}.",
             match code {
                 Some(code) => format!("code {code} instead of 1008"),
                 None => "no code".to_owned(),
             }
         )),
+        // It may have been told, and have had time enough to fetch it.
+        Some(End::Vanished) if may_have_been_told(seen) => None,
         Some(End::Vanished) => silently(format!(
-            "After {got} of {ALL} messages the slow reader's connection ended without a close frame."
+            "After {got} of {all} messages the slow reader's connection ended without a close frame."
         )),
         Some(End::Broken(why)) => silently(format!(
-            "After {got} of {ALL} messages the slow reader's connection broke: {why}."
+            "After {got} of {all} messages the slow reader's connection broke: {why}."
         )),
-        None if next >= ALL => None,
-        // It got all of them, and somebody else was the slow reader from then on.
-        None if next >= AT_FIRST && seen.talks.iter().any(|talk| talk.about == "late") => None,
+        None if next >= all || seen.was_too_busy() => None,
         None => silently(format!(
-            "The slow reader got {got} of {ALL} messages and then no more, and was told of {told} \
+            "The slow reader got {got} of {all} messages and then no more, and was told of {told} \
              that it missed."
         )),
     }
+}
+
+/// Whether the slow reader was told of nothing: neither of a gap, nor goodbye.
+pub(in crate::exercises::ex05) fn told_of_nothing(seen: &Observation) -> bool {
+    let slow = seen.talks.iter().find(|talk| talk.about == "slow");
+    slow.is_none_or(|slow| slow.heard.goodbye.is_none() && numbers(slow).iter().all(Result::is_ok))
+}
+
+/// Whether the slow reader's connection ended without a word when it had read nothing for so
+/// long that a right program, too, may have had no time for one any more. That is this
+/// machine's doing, where it is busy.
+pub(in crate::exercises::ex05) fn may_have_been_told(seen: &Observation) -> bool {
+    let vanished = |talk: &Talk| {
+        talk.about == "slow"
+            && talk.heard.goodbye.is_none()
+            && talk.heard.end == Some(End::Vanished)
+    };
+    seen.unread_for.is_none_or(|time| time >= FETCH_WITHIN) && seen.talks.iter().any(vanished)
 }
 
 /// How the slow reader was told, in words.
@@ -259,5 +275,85 @@ pub(in crate::exercises::ex05) fn how_told(seen: &Observation) -> String {
         }
         (_, 0) => format!("it got all {got} messages"),
         _ => format!("it got {got} messages, and was told that it missed {missed}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::client::{Frame, Said};
+
+    /// The slow reader's connection has ended without a word, after it was not read for
+    /// so long.
+    fn vanished(unread_for: Duration, goodbye: Option<u16>) -> Observation {
+        let mut talk = Talk {
+            about: "slow",
+            ..Talk::default()
+        };
+        talk.heard.end = Some(End::Vanished);
+        talk.heard.goodbye = goodbye.map(Some);
+        Observation {
+            talks: vec![talk],
+            unread_for: Some(unread_for),
+            ..Observation::default()
+        }
+    }
+
+    #[test]
+    fn who_was_not_read_for_longer_than_is_due_may_have_said_why_it_went() {
+        let soon = FETCH_WITHIN - Duration::from_millis(1);
+        let fault = untold(&vanished(soon, None)).unwrap();
+        assert_eq!(fault.diagnosis, Diagnosis::SilentlyDropped);
+        assert!(!may_have_been_told(&vanished(soon, None)));
+
+        let late = vanished(FETCH_WITHIN, None);
+        assert!(untold(&late).is_none());
+        assert!(may_have_been_told(&late));
+        // On no system may it be taken for granted.
+        let unknown = Observation {
+            unread_for: None,
+            ..late
+        };
+        assert!(untold(&unknown).is_none());
+        assert!(may_have_been_told(&unknown));
+
+        // What it was told is what counts, however late.
+        let wrong = vanished(FETCH_WITHIN, Some(1000));
+        assert!(untold(&wrong).is_some());
+        assert!(!may_have_been_told(&wrong));
+        let right = vanished(FETCH_WITHIN, Some(1008));
+        assert!(untold(&right).is_none());
+        assert!(!may_have_been_told(&right));
+    }
+
+    #[test]
+    fn who_got_less_than_went_by_and_was_told_nothing_missed_it_unless_nobody_could_tell() {
+        let mut talk = Talk {
+            about: "slow",
+            ..Talk::default()
+        };
+        let says = |raw: &str| Frame::Text(Said::from_text(raw));
+        talk.heard.frames = vec![says(r#"{"from": "ann", "text": "0:..."}"#)];
+        let mut seen = Observation {
+            talks: vec![talk],
+            went_by: 2,
+            ..Observation::default()
+        };
+        assert!(told_of_nothing(&seen));
+        assert_eq!(
+            untold(&seen).unwrap().observed,
+            "The slow reader got 1 of 2 messages and then no more, and was told of 0 that it missed."
+        );
+        seen.too_busy = true;
+        assert!(untold(&seen).is_none());
+        seen.too_busy = false;
+        seen.went_by = 1;
+        assert!(untold(&seen).is_none());
+        seen.went_by = 2;
+        seen.talks[0].heard.frames.push(says(r#"{"missed": 1}"#));
+        assert!(untold(&seen).is_none());
+        assert!(!told_of_nothing(&seen));
     }
 }

@@ -1,6 +1,7 @@
-//! What lies in the queues of a TCP connection that may be another's.
+//! What the system tells of a TCP connection that may be another's: what lies in its
+//! queues, and whether an end of it is still open.
 //!
-//! Linux tells it of one connection whose ends are named (`sock_diag(7)`, with
+//! Linux tells it of one socket whose two ends are named (`sock_diag(7)`, with
 //! `struct inet_diag_req_v2`). `/proc/net/tcp` has the same of all connections, but
 //! looking through the table takes the system some ten milliseconds a time, and six
 //! times that once tens of thousands of connections have lately been closed.
@@ -10,18 +11,41 @@ use std::net::SocketAddr;
 /// Bytes that both ends have sent, or been sent, and nobody has taken: those that the
 /// other end's system has not got and those that its program has not read. `None`
 /// where the system does not know both ends, or does not say.
-pub(super) fn between(one: SocketAddr, other: SocketAddr) -> Option<u64> {
+pub fn queued_between(one: SocketAddr, other: SocketAddr) -> Option<u64> {
     let ask = asking()?;
-    Some(ask(one, other)? + ask(other, one)?)
+    let queued = |own, peer| Some(ask(own, peer)??.queued);
+    Some(queued(one, other)? + queued(other, one)?)
+}
+
+/// Whether whoever has that end has it open still, to send: it has neither closed it, nor
+/// sent its last. What it had sent before may be under way even so. `None` where the
+/// system does not say.
+pub fn is_open(own: SocketAddr, peer: SocketAddr) -> Option<bool> {
+    let end = asking()?(own, peer)?;
+    Some(end.is_some_and(|end| end.is_open))
+}
+
+/// One end of a connection.
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "no other system tells")
+)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct End {
+    /// It can be sent to, and sent from.
+    is_open: bool,
+    /// Bytes that came and were not read, and bytes that the other end has not got.
+    queued: u64,
 }
 
 #[cfg(not(target_os = "linux"))]
-fn asking() -> Option<impl Fn(SocketAddr, SocketAddr) -> Option<u64>> {
-    None::<fn(SocketAddr, SocketAddr) -> Option<u64>>
+fn asking() -> Option<impl Fn(SocketAddr, SocketAddr) -> Option<Option<End>>> {
+    None::<fn(SocketAddr, SocketAddr) -> Option<Option<End>>>
 }
 
+/// Asks for one end; `Some(None)` where the system knows of none.
 #[cfg(target_os = "linux")]
-fn asking() -> Option<impl Fn(SocketAddr, SocketAddr) -> Option<u64>> {
+fn asking() -> Option<impl Fn(SocketAddr, SocketAddr) -> Option<Option<End>>> {
     use std::io::{Read as _, Write as _};
     use std::time::Duration;
 
@@ -37,7 +61,7 @@ fn asking() -> Option<impl Fn(SocketAddr, SocketAddr) -> Option<u64>> {
         let mut answer = [0; 1024];
         (&socket).write_all(&message::question(own, peer)?).ok()?;
         let length = (&socket).read(&mut answer).ok()?;
-        message::queued(&answer[..length])
+        message::end(&answer[..length])
     })
 }
 
@@ -45,6 +69,8 @@ fn asking() -> Option<impl Fn(SocketAddr, SocketAddr) -> Option<u64>> {
 #[cfg(target_os = "linux")]
 mod message {
     use std::net::{IpAddr, SocketAddr};
+
+    use super::End;
 
     /// `SOCK_DIAG_BY_FAMILY`, a question and its answer.
     const BY_FAMILY: u16 = 20;
@@ -54,6 +80,14 @@ mod message {
     const HEADER: usize = 16;
     /// `struct inet_diag_req_v2`
     const QUESTION: usize = 56;
+    /// `NLMSG_ERROR`
+    const ERROR: u16 = 2;
+    /// Where its number stands, negative.
+    const NUMBER: usize = HEADER;
+    /// Where `idiag_state` stands, the header counted.
+    const STATE: usize = HEADER + 1;
+    /// `TCP_ESTABLISHED`, and `TCP_CLOSE_WAIT`: the other end has sent its last.
+    const OPEN: [u8; 2] = [1, 8];
     /// Where `idiag_rqueue` and `idiag_wqueue` stand, the header counted.
     const QUEUES: usize = HEADER + 56;
 
@@ -83,17 +117,25 @@ mod message {
         Some(bytes)
     }
 
-    /// What is in the queues of the socket that an answer is about.
-    pub(super) fn queued(answer: &[u8]) -> Option<u64> {
+    /// The socket that an answer is about; `Some(None)` where it says that there is none.
+    pub(super) fn end(answer: &[u8]) -> Option<Option<End>> {
         let kind = answer.get(4..6)?;
-        if kind != BY_FAMILY.to_ne_bytes() {
-            return None; // there is no such socket
+        if kind == ERROR.to_ne_bytes() {
+            let number = answer.get(NUMBER..)?.first_chunk()?;
+            return (i32::from_ne_bytes(*number) == -nix::libc::ENOENT).then_some(None);
         }
+        if kind != BY_FAMILY.to_ne_bytes() {
+            return None;
+        }
+        let state = answer.get(STATE)?;
         let (queues, _) = answer.get(QUEUES..)?.as_chunks::<4>();
         let [came, sent, ..] = queues else {
             return None;
         };
-        Some(u64::from(u32::from_ne_bytes(*came)) + u64::from(u32::from_ne_bytes(*sent)))
+        Some(Some(End {
+            is_open: OPEN.contains(state),
+            queued: u64::from(u32::from_ne_bytes(*came)) + u64::from(u32::from_ne_bytes(*sent)),
+        }))
     }
 
     #[cfg(test)]
@@ -103,7 +145,7 @@ mod message {
         proptest::proptest! {
             #[test]
             fn any_answer_is_read_or_refused(answer: Vec<u8>) {
-                queued(&answer);
+                end(&answer);
             }
         }
     }
@@ -116,18 +158,22 @@ mod tests {
 
     use super::*;
 
-    fn lies_between(listens_at: &str) -> [Option<u64>; 3] {
+    fn connection(listens_at: &str) -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind(listens_at).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        let (mut server, _) = listener.accept().unwrap();
+        let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        (client, listener.accept().unwrap().0)
+    }
+
+    fn lies_between(listens_at: &str) -> [Option<u64>; 3] {
+        let (mut client, mut server) = connection(listens_at);
         let (one, other) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
         client.write_all(&[b'.'; 1000]).unwrap();
         server.write_all(&[b'.'; 234]).unwrap();
-        let both = between(one, other);
+        let both = queued_between(one, other);
         server.read_exact(&mut [0; 400]).unwrap();
-        let less = between(one, other);
-        let nobody = between(one, ([127, 0, 0, 2], 1).into());
+        let less = queued_between(one, other);
+        let nobody = queued_between(one, ([127, 0, 0, 2], 1).into());
         [both, less, nobody]
     }
 
@@ -139,5 +185,25 @@ mod tests {
     #[test]
     fn a_socket_of_both_families_is_found_by_the_one_that_it_speaks() {
         assert_eq!(lies_between("[::]:0"), [Some(1234), Some(834), None]);
+    }
+
+    #[test]
+    fn an_end_is_open_until_whoever_has_it_closes_it_whatever_is_under_way() {
+        for unread in [0, 100] {
+            let (mut client, mut server) = connection("127.0.0.1:0");
+            let (one, other) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
+            server.write_all(&[b'.'; 1000]).unwrap();
+            client.write_all(&vec![b'.'; unread]).unwrap();
+            assert_eq!(is_open(other, one), Some(true));
+            // With something unread in it, it is reset.
+            drop(server);
+            assert_eq!(is_open(other, one), Some(false));
+        }
+        // Whoever has only heard the other's last may still send.
+        let (client, server) = connection("127.0.0.1:0");
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let (one, other) = (server.local_addr().unwrap(), server.peer_addr().unwrap());
+        assert_eq!(is_open(one, other), Some(true));
+        assert_eq!(is_open(other, one), Some(false));
     }
 }
