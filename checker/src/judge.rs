@@ -1111,7 +1111,15 @@ fn one_fault(
             502,
         ),
         Question::Cut(route) => (
-            format!("closed the connection in the middle of its answer to `GET {route}`"),
+            format!(
+                "closed the connection in the middle of its answer to `GET {route}`{}",
+                // Half of its yes looks like the whole of it.
+                if route == "/auth" {
+                    ", after a `1`"
+                } else {
+                    ""
+                }
+            ),
             502,
         ),
         Question::Reset(route) => (format!("reset the connection on `GET {route}`"), 502),

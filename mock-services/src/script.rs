@@ -72,13 +72,14 @@ pub enum Delivery {
     Whole,
     /// Byte by byte, with this pause after each.
     Dribble(Duration),
-    /// Half of the body, then the connection is closed.
+    /// Half of the body, then the connection is closed. A body of one byte has a space
+    /// after it: half of an answer `1` is a `1`.
     Cut,
     /// No answer; the connection is reset.
     Reset,
     /// No answer, ever; the connection stays open.
     Hang,
-    /// The head and half of the body; then nothing more, ever.
+    /// The head and half of the body, as in [`Delivery::Cut`]; then nothing more, ever.
     HangInBody,
 }
 

@@ -326,6 +326,10 @@ async fn exchange(
             .into();
         Trickling::of(trickle, at_once)
     });
+    if body.len() == 1 && matches!(treatment.delivery, Delivery::Cut | Delivery::HangInBody) {
+        // So that half of it is something that can be taken for the whole of it.
+        body = [&body[..], b" "].concat().into();
+    }
     if due > Instant::now() {
         tokio::time::sleep_until(due).await;
     }
@@ -502,7 +506,7 @@ impl Body for Outgoing {
             self.breathe(pause);
             return Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(bytes)))));
         }
-        // Never the whole body, even where that is one byte long.
+        // Never the whole body.
         let half = self.length / 2;
         let chunk = match self.delivery {
             Delivery::Cut | Delivery::HangInBody if !self.halved => {
