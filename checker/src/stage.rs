@@ -666,22 +666,25 @@ impl<'run> Stage<'run> {
     }
 
     /// Waits until the program has done all that it can do for now (for a
-    /// second at most; where the system does not tell, for 20 ms).
-    pub async fn idle(&self) {
+    /// second at most; where the system does not tell, for 20 ms). Whether it has, as far as
+    /// the system tells.
+    pub async fn idle(&self) -> bool {
         let began = Instant::now();
         let mut pause = Duration::from_millis(1);
         self.run.control().await;
         while began.elapsed() < Duration::from_secs(1) {
             let window = Instant::now();
             let Some(before) = self.program.activity() else {
-                return sleep(Duration::from_millis(20)).await;
+                sleep(Duration::from_millis(20)).await;
+                return true;
             };
             sleep(pause).await;
             match self.program.activity() {
-                Some(after) if is_idle(before, after, window.elapsed()) => return,
+                Some(after) if is_idle(before, after, window.elapsed()) => return true,
                 _ => pause = (pause * 3 / 2).min(Duration::from_millis(20)),
             }
         }
+        false
     }
 
     /// Waits for the program's last words: its end, or a panic's message, after

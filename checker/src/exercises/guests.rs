@@ -242,16 +242,20 @@ async fn visit(
 async fn settle(stage: &Stage<'_>, before: Option<u64>) {
     /// A goodbye may take a while: until the other side has read it.
     const LONG_ENOUGH: Duration = Duration::from_secs(6);
+    /// One that is never idle lets go of them, too, or never will.
+    const LONGEST: Duration = Duration::from_secs(30);
+    let began = Instant::now();
     let mut least = usize::MAX;
     let mut since = Instant::now();
     loop {
-        stage.idle().await;
+        let is_idle = stage.idle().await;
         let Some(now) = stage.program.sockets() else {
             return;
         };
-        // As long as it lets go of some, however slowly, it is at it.
-        if now < least {
-            least = now;
+        // As long as it lets go of some, however slowly, or waits for the processor, it is
+        // at it.
+        if now < least || (!is_idle && began.elapsed() < LONGEST) {
+            least = least.min(now);
             since = Instant::now();
         }
         let freed = before.is_none_or(|before| now as u64 <= before);
