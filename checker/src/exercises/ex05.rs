@@ -8,8 +8,7 @@
 mod judgement;
 mod probes;
 
-pub(super) use judgement::{freed, health as health_fault, kept, unopened};
-
+use super::guests::judgement as met;
 use super::{Judged, gaps, telling_output};
 use crate::asleep;
 use crate::contract::Contract;
@@ -163,8 +162,8 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     let sure = sure.await?;
     let sure = sure.as_ref();
     let fault = judge::trouble(&busy, "while people talked")
-        .or_else(|| judgement::unopened(&busy))
-        .or_else(|| judgement::health(&busy, "While people talked"))
+        .or_else(|| met::unopened(&busy))
+        .or_else(|| met::health(&busy, "While people talked"))
         .or_else(|| judge::asleep(sure));
     let health = judge::health(
         health(),
@@ -185,7 +184,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     .await?;
     let deliver = deliver().judged(
         judge::trouble(&talk, "while people talked")
-            .or_else(|| judgement::unopened(&talk))
+            .or_else(|| met::unopened(&talk))
             .or_else(|| judgement::mixed(&talk))
             .or_else(|| judgement::delivered(&talk))
             .or_else(|| judgement::unasked(&talk)),
@@ -245,7 +244,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
 
     let order = order().judged(
         judge::trouble(&ordered, "while people talked")
-            .or_else(|| judgement::unopened(&ordered))
+            .or_else(|| met::unopened(&ordered))
             .or_else(|| judgement::ordered(&ordered)),
         ordered.was_too_busy(),
         "960 messages of 4 senders came to 6 readers in order, each once",
@@ -254,7 +253,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     let stuck = stalled.is_some();
     let slow = slow().judged(
         judge::trouble(&stopped, "while one client did not read")
-            .or_else(|| judgement::unopened(&stopped))
+            .or_else(|| met::unopened(&stopped))
             .or(stalled),
         stopped.was_too_busy(),
         "8,192 messages came to everybody else",
@@ -284,22 +283,22 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     };
     let frames = frames().judged(
         judge::trouble(&bad, "after a bad frame")
-            .or_else(|| judgement::unopened(&bad))
+            .or_else(|| met::unopened(&bad))
             .or_else(|| judgement::frames(&bad)),
         bad.was_too_busy(),
         "errors for the senders, and nobody else noticed",
     );
     let protocol = protocol().judged(
         judge::trouble(&polite, "while clients said ping and goodbye")
-            .or_else(|| judgement::unopened(&polite))
+            .or_else(|| met::unopened(&polite))
             .or_else(|| judgement::protocol(&polite)),
         polite.was_too_busy(),
         "pong, close, and the connection ended",
     );
     let leavers = leavers().judged(
-        judge::trouble(&gone, "while clients came and went").or_else(|| judgement::kept(&gone)),
+        judge::trouble(&gone, "while clients came and went").or_else(|| met::kept(&gone)),
         gone.was_too_busy(),
-        judgement::freed(&gone),
+        met::freed(&gone),
     );
     let mut all = vec![&talk, &ordered, &stopped, &bad, &polite, &gone, busy];
     all.extend(sure);

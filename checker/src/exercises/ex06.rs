@@ -11,7 +11,8 @@ mod probes;
 
 use std::time::Duration;
 
-use super::{Judged, ex05, gaps, telling_output};
+use super::guests::judgement as met;
+use super::{Judged, gaps, telling_output};
 use crate::asleep;
 use crate::contract::Contract;
 use crate::judge::{self, Check, Fault};
@@ -184,8 +185,8 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     let sure = sure.await?;
     let sure = sure.as_ref();
     let fault = judge::trouble(&busy, "while levels came")
-        .or_else(|| ex05::unopened(&busy))
-        .or_else(|| ex05::health_fault(&busy, "While levels came"))
+        .or_else(|| met::unopened(&busy))
+        .or_else(|| met::health(&busy, "While levels came"))
         .or_else(|| judge::asleep(sure));
     let health = judge::health(
         health(),
@@ -206,7 +207,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     .await?;
     let levels = levels().judged(
         judge::trouble(&shown, "while levels came")
-            .or_else(|| ex05::unopened(&shown))
+            .or_else(|| met::unopened(&shown))
             .or_else(|| judgement::levels(&shown)),
         shown.was_too_busy(),
         "each came to each, and to those who came late",
@@ -269,7 +270,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
     let judged = |check: Check, seen: &Observation, doing, fault, kept: String| {
         check.judged(
             judge::trouble(seen, doing)
-                .or_else(|| ex05::unopened(seen))
+                .or_else(|| met::unopened(seen))
                 .or(fault),
             seen.was_too_busy(),
             kept,
@@ -328,7 +329,7 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         storm().judged(fault, back.was_too_busy(), judgement::tries(&back))
     };
     let away = judge::trouble(&long, "while the parent was away")
-        .or_else(|| ex05::unopened(&long))
+        .or_else(|| met::unopened(&long))
         .or_else(|| judgement::endured(&long));
     let (fault, tried) = first(
         &hung,
@@ -368,9 +369,9 @@ pub(super) async fn grade(run: &Probing<'_>) -> anyhow::Result<Judged> {
         )
     };
     let leavers = leavers().judged(
-        judge::trouble(&gone, "while browsers came and went").or_else(|| ex05::kept(&gone)),
+        judge::trouble(&gone, "while browsers came and went").or_else(|| met::kept(&gone)),
         gone.was_too_busy(),
-        ex05::freed(&gone),
+        met::freed(&gone),
     );
     let mut all = vec![
         busy, &shown, &many, &slow, &back, &hung, &unread, &gone, &long,

@@ -1,5 +1,7 @@
 //! Clients of ours with WebSockets, for the exercises where people talk.
 
+pub(super) mod judgement;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

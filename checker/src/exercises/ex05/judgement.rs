@@ -2,8 +2,6 @@
 
 mod delivered;
 mod frames;
-mod health;
-mod leavers;
 mod order;
 mod page;
 mod protocol;
@@ -12,15 +10,11 @@ mod slow;
 use std::time::Duration;
 
 use crate::client::{Frame, Said};
-use crate::diagnosis::Diagnosis;
-use crate::judge::Fault;
 use crate::observation::{Observation, Rendezvous, Talk};
 use crate::stage::QUIET;
 
 pub(super) use delivered::{delivered, unasked};
 pub(super) use frames::frames;
-pub(crate) use health::health;
-pub(crate) use leavers::{freed, kept};
 pub(super) use order::{mixed, ordered};
 pub(super) use page::page;
 pub(super) use protocol::protocol;
@@ -44,27 +38,6 @@ fn shown(said: &Said) -> String {
     crate::judge::excerpt(&said.raw)
 }
 
-/// A WebSocket that could not be opened.
-pub(crate) fn unopened(seen: &Observation) -> Option<Fault> {
-    let talk = seen
-        .talks
-        .iter()
-        .find(|talk| talk.about != "asked" && talk.refused.is_some())?;
-    let why = talk.refused.as_deref().unwrap_or_default();
-    Some(Fault::new(
-        Diagnosis::WrongStatus,
-        if talk.room.is_empty() {
-            format!("A WebSocket was not opened: {why}.")
-        } else {
-            format!(
-                "The WebSocket of `{}` in the room `{}` was not opened: {why}.",
-                talk.name, talk.room
-            )
-        },
-        "Answer the upgrade with 101, as axum's `WebSocketUpgrade::on_upgrade` does.",
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use mock_services::moment::Moment;
@@ -72,7 +45,9 @@ mod tests {
     use super::frames::is_no_text;
     use super::*;
     use crate::client::End;
+    use crate::diagnosis::Diagnosis;
     use crate::exercises::ex05::probes::LONGEST_TEXT;
+    use crate::judge::Fault;
     use crate::stage::Waited;
 
     fn talk(about: &'static str, room: &str, name: &str, said: &[&str], heard: &[&str]) -> Talk {
