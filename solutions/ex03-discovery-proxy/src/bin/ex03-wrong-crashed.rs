@@ -133,7 +133,11 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Result<Respons
     let call = call.body(Body::new(upload)).map_err(Fault::bad_request)?;
 
     let answer = tokio::select! {
-        answer = proxy.client.request(call) => answer.expect("the service answers"),
+        answer = proxy.client.request(call) => match answer {
+            // Whoever leaves in mid-sentence is no reason to give up; a dead service is.
+            Err(error) if !error.is_connect() => return Err(Fault::broken(error)),
+            answer => answer.expect("the service answers"),
+        },
         () = silence(&moved, proxy.timeout) => return Err(Fault::late()),
     };
     let (head, body) = answer.into_parts();
@@ -195,6 +199,10 @@ impl Fault {
 
     fn unknown() -> Self {
         Self(StatusCode::NOT_FOUND, "no such service".to_owned())
+    }
+
+    fn broken(why: impl ToString) -> Self {
+        Self(StatusCode::BAD_GATEWAY, why.to_string())
     }
 
     fn late() -> Self {
