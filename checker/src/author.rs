@@ -3,6 +3,7 @@
 
 mod aftermath;
 pub mod bench;
+mod busy;
 pub mod check;
 pub mod corpus;
 pub mod course_lock;
@@ -51,9 +52,9 @@ pub enum Command {
         after_help = "Example:\n  checker author tapes target/tapes"
     )]
     Tapes(tapes::Options),
-    /// Keep processors busy until told to stop
+    /// Keep a processor busy until told to stop
     #[command(hide = true)]
-    Spin,
+    Spin(busy::Options),
 }
 
 /// Says something on standard output.
@@ -78,8 +79,9 @@ pub async fn run(
         Command::Record(options) => record::run(workshop, options, keeper, say).await,
         Command::CourseLock => course_lock::run(workshop, say).await,
         Command::Tapes(options) => tapes::run(workshop, options, keeper, say).await,
-        Command::Spin => loop {
-            std::hint::spin_loop();
-        },
+        Command::Spin(options) => {
+            busy::spin(*options);
+            Ok(0)
+        }
     }
 }

@@ -13,7 +13,8 @@ use tokio::process::Command;
 
 use super::Say;
 use super::aftermath::{Belongings, Family, memory_peak};
-use super::soak::{Load, Options, pace, quantile, tell, whole};
+use super::busy::Load;
+use super::soak::{Options, pace, quantile, tell, whole};
 use crate::compile::{self, Built, Target};
 use crate::interrupt;
 use crate::program::containment;
@@ -112,7 +113,7 @@ pub async fn run(workshop: &Workshop, options: &Options, say: Say<'_>) -> anyhow
     say(&format!("{} hostile programs\n", attacks.len()))?;
 
     let progress = Progress::on_stderr();
-    let load = Load::start(options.load)?;
+    let load = Load::start(options.load, options.fitful)?;
     let family = Family::new(load.pids());
     let belongings = Belongings::of(&workshop.root);
     let began = Instant::now();

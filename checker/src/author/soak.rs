@@ -3,18 +3,16 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Args;
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use tokio::process::{Child, Command};
 
 use super::Say;
+use super::busy::Load;
 use super::corpus::{self, Entry, Score};
 use crate::interrupt;
 use crate::progress::Progress;
@@ -31,6 +29,9 @@ pub struct Options {
     /// Busy processes per core beside it
     #[arg(long, default_value_t = 0, value_name = "K")]
     pub load: usize,
+    /// Those are busy for moments only, all at the same times
+    #[arg(long, requires = "load")]
+    pub fitful: bool,
     /// The programs that try to fool, hang or harm the checker, each graded by
     /// a checker of its own
     #[arg(long)]
@@ -52,33 +53,6 @@ struct Tally {
     scores: Vec<Score>,
     times: Vec<Duration>,
     complaints: Vec<String>,
-}
-
-/// Processes that keep the processors busy. They end with this.
-pub(super) struct Load(Vec<Child>);
-
-impl Load {
-    pub(super) fn start(per_core: usize) -> anyhow::Result<Self> {
-        let cores = available_parallelism().map_or(1, std::num::NonZero::get);
-        let checker = std::env::current_exe()?;
-        let spinning = (0..per_core * cores).map(|_| {
-            Command::new(&checker)
-                .args(["author", "spin"])
-                .stdin(Stdio::null())
-                .kill_on_drop(true)
-                .spawn()
-        });
-        Ok(Self(
-            spinning
-                .collect::<Result<_, _>>()
-                .context("no processes to keep this machine busy with")?,
-        ))
-    }
-
-    /// The processes.
-    pub(super) fn pids(&self) -> Vec<u32> {
-        self.0.iter().filter_map(Child::id).collect()
-    }
 }
 
 /// Builds every program of the corpus.
@@ -122,7 +96,7 @@ pub async fn run(
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    let load = Load::start(options.load)?;
+    let load = Load::start(options.load, options.fitful)?;
     let began = Instant::now();
     let mut tallies = vec![Tally::default(); programs.len()];
     // Round by round, so that a passing disturbance meets many programs once.
@@ -172,16 +146,17 @@ pub async fn run(
         }
     };
     drop(graded);
-    drop(load.0);
+    drop(load);
     progress.clear();
     say(&table(&programs, &tallies))?;
     let all = || tallies.iter().flat_map(|tally| &tally.scores);
     let count = |score| all().filter(|s| **s == score).count();
     say(&format!(
-        "{} verdicts in {}, {} busy processes per core: {} right, {} false pass, {} false fail, {} wrong diagnosis, {} inconclusive\n",
+        "{} verdicts in {}, {} busy processes per core{}: {} right, {} false pass, {} false fail, {} wrong diagnosis, {} inconclusive\n",
         all().count(),
         words(began.elapsed()),
         options.load,
+        if options.fitful { ", at times" } else { "" },
         count(Score::Right),
         count(Score::FalsePass),
         count(Score::FalseFail),
