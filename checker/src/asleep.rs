@@ -75,8 +75,53 @@ pub async fn make_sure(
     .await
 }
 
-/// `/healthz` again and again in the midst of clients that ask at once. How often the
-/// program was seen asleep; `None` where the machine was too busy.
+/// What was seen of a program in the midst of a crowd.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sights {
+    /// So often it was asleep with a `/healthz` before it.
+    asleep: u32,
+    /// So many of those took long.
+    slow: u32,
+    /// So often somebody looked at it meanwhile.
+    looks: u32,
+}
+
+impl Sights {
+    fn add(&mut self, other: Self) {
+        self.asleep = self.asleep.saturating_add(other.asleep);
+        self.slow += other.slow;
+        self.looks += other.looks;
+    }
+
+    /// What is seen of one `/healthz`.
+    fn of(health: &Health) -> Self {
+        let looks = match health {
+            Health::Answered { looks, .. } => *looks,
+            _ => None,
+        };
+        Self {
+            asleep: slept(health),
+            slow: looks.is_some().into(),
+            looks: looks.unwrap_or_default(),
+        }
+    }
+
+    /// Whether a program that sleeps would have been seen to. Who comes to look only now and
+    /// then, on a machine where everybody waits for the processor, sees nothing.
+    fn is_enough(self) -> bool {
+        /// It sleeps for a third of the time, and more.
+        const LOOKS: u32 = 20;
+        self.slow == 0 || self.looks >= LOOKS
+    }
+
+    /// Whether it slept in more looks than by chance, however they are spread over crowds.
+    fn is_often_asleep(self) -> bool {
+        self.slow > 0 && self.asleep > 2 && self.asleep >= self.looks / 5
+    }
+}
+
+/// `/healthz` again and again in the midst of clients that ask at once. What was seen of
+/// the program; `None` where the machine was too busy.
 ///
 /// # Errors
 /// Where the program ends or floods.
@@ -84,7 +129,7 @@ pub async fn in_midst(
     stage: &Stage<'_>,
     clients: usize,
     target: &str,
-) -> Result<Option<u32>, Trouble> {
+) -> Result<Option<Sights>, Trouble> {
     let mut asking = crowd(stage, target, clients / 2);
     let Ok(mut health) = stage.keep_asking_health() else {
         return Ok(None); // it could be reached a moment ago
@@ -98,11 +143,11 @@ pub async fn in_midst(
         return Ok(None);
     }
     health.enough();
-    let mut asleep = 0;
+    let mut sights = Sights::default();
     while let Some(said) = health.next(stage).await? {
-        asleep += slept(&said);
+        sights.add(Sights::of(&said));
     }
-    Ok(Some(asleep))
+    Ok(Some(sights))
 }
 
 /// `/healthz` again and again while people talk, and until it has been answered a few times
@@ -132,23 +177,25 @@ pub async fn while_they_talk(
     Ok(())
 }
 
-/// The same, and how often the program was seen asleep; `None` where it broke off.
+/// The same, and what was seen of the program; `None` where it broke off.
 ///
 /// # Errors
 /// Where the program ends or floods.
 pub async fn in_talk(
     stage: &Stage<'_>,
     talk: impl Future<Output = ()>,
-) -> Result<Option<u32>, Trouble> {
-    let mut asleep = Some(0);
-    let note = |said| {
-        asleep = match said {
-            Health::Broken | Health::TooBusy => None,
-            said => asleep.map(|times: u32| times + slept(&said)),
-        };
+) -> Result<Option<Sights>, Trouble> {
+    let mut sights = Some(Sights::default());
+    let note = |said| match said {
+        Health::Broken | Health::TooBusy => sights = None,
+        said => {
+            if let Some(sights) = &mut sights {
+                sights.add(Sights::of(&said));
+            }
+        }
     };
     while_they_talk(stage, talk, note).await?;
-    Ok(asleep)
+    Ok(sights)
 }
 
 /// `/healthz` is asked alone a few times, and then in the midst of crowd after crowd of
@@ -162,7 +209,7 @@ pub async fn crowds(
     stage: &Stage<'_>,
     seen: &mut Observation,
     clients: usize,
-    mut crowd: impl AsyncFnMut() -> Result<Option<u32>, Trouble>,
+    mut crowd: impl AsyncFnMut() -> Result<Option<Sights>, Trouble>,
 ) -> Result<(), Trouble> {
     /// Where nothing is seen in so many, nothing is there.
     const ENOUGH: u32 = 5;
@@ -178,14 +225,15 @@ pub async fn crowds(
     };
     let begun = stage.journal.clock().now();
     let (mut of, mut times) = (0, 0);
+    let mut sights = Sights::default();
     let mut waits = Vec::new();
     while of < CROWDS && of - times < CROWDS - BY_CHANCE {
         let took = stage.journal.clock().now().since(begun);
         let enough = if took > LONG { FEWER } else { ENOUGH };
-        if of >= enough && seen.asleep == 0 {
+        if of >= enough && sights.asleep == 0 && sights.is_enough() {
             break;
         }
-        let Some(asleep) = crowd().await? else {
+        let Some(seen_in_it) = crowd().await? else {
             seen.too_busy = true;
             return Ok(());
         };
@@ -203,14 +251,19 @@ pub async fn crowds(
             });
         }
         of += 1;
-        times += u32::from(asleep >= SLEEPS);
-        seen.asleep = seen.asleep.saturating_add(asleep);
+        times += u32::from(seen_in_it.asleep >= SLEEPS);
+        sights.add(seen_in_it);
+        seen.asleep = seen.asleep.saturating_add(seen_in_it.asleep);
         waits.push(longest(stage, waits.last().map_or(begun, |(_, end)| *end)));
         stage.idle().await;
     }
     let wait = median(waits.into_iter().map(|(wait, _)| wait).collect());
     let dozed = Dozed { times, of, wait };
-    seen.health = Some(what_it_means(dozed, alone));
+    let said = what_it_means(dozed, alone);
+    // It may have slept whenever nobody looked, or in each crowd once.
+    let is_open = !sights.is_enough() || sights.is_often_asleep();
+    seen.too_busy |= said == HealthSeen::Answered(200) && is_open;
+    seen.health = Some(said);
     Ok(())
 }
 
@@ -369,6 +422,26 @@ fn slept(health: &Health) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_seen_where_nobody_looks() {
+        let sights = |asleep, slow, looks| Sights {
+            asleep,
+            slow,
+            looks,
+        };
+        // It answers at once: there is nothing to see.
+        assert!(sights(0, 0, 0).is_enough());
+        assert!(!sights(0, 5, 0).is_enough());
+        assert!(!sights(0, 5, 19).is_enough());
+        assert!(sights(0, 5, 20).is_enough());
+        assert!(!sights(2, 5, 20).is_often_asleep());
+        assert!(sights(4, 5, 20).is_often_asleep());
+        assert!(!sights(4, 5, 100).is_often_asleep());
+        let mut all = sights(1, 2, 3);
+        all.add(sights(1, 1, 1));
+        assert_eq!(all, sights(2, 3, 4));
+    }
 
     #[test]
     fn who_sleeps_in_crowds_is_never_well_where_a_lone_answer_was_late_as_well() {

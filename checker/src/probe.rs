@@ -833,7 +833,7 @@ pub fn in_flight(exchanges: &[Exchange], route: &str) -> usize {
 /// Writes down what `/healthz` did.
 pub fn note_health(health: Health, seen: &mut Observation, late: &mut JoinSet<()>) {
     match health {
-        Health::Answered { status, asleep } => {
+        Health::Answered { status, asleep, .. } => {
             seen.health = Some(HealthSeen::Answered(status));
             seen.asleep += asleep;
         }

@@ -26,6 +26,8 @@ pub enum Health {
         status: u16,
         /// How often the whole program was seen asleep with the request before it.
         asleep: u32,
+        /// Where it took long: how often somebody looked meanwhile.
+        looks: Option<u32>,
     },
     /// It closed the connection, or sent something else than HTTP.
     Broken,
@@ -66,7 +68,15 @@ impl Stage<'_> {
         tokio::select! {
             biased;
             told = asking.told.recv() => Ok(told.map(|told| match told {
-                Told::Answered { status, asleep } => Health::Answered { status, asleep },
+                Told::Answered {
+                    status,
+                    asleep,
+                    looks,
+                } => Health::Answered {
+                    status,
+                    asleep,
+                    looks,
+                },
                 Told::Broken => Health::Broken,
                 Told::TooBusy => Health::TooBusy,
                 Told::Idle(after) => Health::Silent {
@@ -184,8 +194,13 @@ impl Watch {
 /// What is told of `/healthz` while it is asked.
 #[derive(Clone, Copy, Debug)]
 enum Told {
-    /// It answered, and was seen asleep so often before that.
-    Answered { status: u16, asleep: u32 },
+    /// It answered, and was seen asleep so often before that, in so many looks where it
+    /// took long.
+    Answered {
+        status: u16,
+        asleep: u32,
+        looks: Option<u32>,
+    },
     /// The connection was closed, or what came is not HTTP.
     Broken,
     /// The program has sat idle with the request before it, for so long in all.
@@ -205,6 +220,7 @@ struct Visitor {
 /// A `GET /healthz` that is in the hands of the kernel, or was not taken yet.
 #[derive(Debug)]
 struct Knocked {
+    at: Instant,
     entry: Entry,
     request: String,
     stream: std::net::TcpStream,
@@ -222,6 +238,7 @@ impl Visitor {
         // Before that nobody watched, however long it took.
         entry.sent();
         Ok(Knocked {
+            at: Instant::now(),
             entry,
             request,
             stream,
@@ -232,7 +249,10 @@ impl Visitor {
     /// Waits for the answer, however long the program sits idle. Whether it came at once.
     fn listen(&self, knocked: Knocked, tell: &mpsc::UnboundedSender<Told>) -> bool {
         const WINDOW: Duration = Duration::from_millis(10);
+        /// Nobody is blocked for long who answers sooner, and nobody needs to look.
+        const LONG: Duration = Duration::from_millis(12);
         let Knocked {
+            at,
             mut entry,
             request,
             mut stream,
@@ -254,14 +274,19 @@ impl Visitor {
                 (stream, spoken) = (again.stream, again.spoken);
             }
         }
-        let mut asleep = 0;
+        let (mut asleep, mut looks) = (0, 0);
+        let is_seen = self.watcher.activity().is_some();
         // Where a wait for data is of whole milliseconds, it is done apart from the read.
         let status = stream
             .set_nonblocking(cfg!(unix))
             .and_then(|()| stream.set_read_timeout(Some(WINDOW)))
             .and_then(|()| {
                 let socket = stream.try_clone()?;
-                let wait = || asleep += seen_asleep(&socket, WINDOW, began, self.watcher);
+                let wait = || {
+                    let (times, of) = seen_asleep(&socket, WINDOW, began, self.watcher);
+                    asleep += times;
+                    looks += of;
+                };
                 read_status(&mut stream, self.watcher, wait, |after| {
                     tell(Told::Idle(after));
                 })
@@ -269,9 +294,15 @@ impl Visitor {
         tell(match status {
             Ok(Some(status)) => {
                 // A late reader would seem to have watched for longer than it did.
-                entry.answer_was_read(status, since_data_came(&stream));
+                let lain = since_data_came(&stream);
+                let took = at.elapsed().saturating_sub(lain.unwrap_or_default());
+                entry.answer_was_read(status, lain);
                 entry.end(Ending::Answered);
-                Told::Answered { status, asleep }
+                Told::Answered {
+                    status,
+                    asleep,
+                    looks: (is_seen && took > LONG).then_some(looks),
+                }
             }
             Err(error) if is_timeout(&error) => Told::TooBusy,
             Ok(None) | Err(_) => Told::Broken,
@@ -281,32 +312,33 @@ impl Visitor {
 }
 
 /// Waits for data, `window` at most, and counts how often the whole program is asleep
-/// meanwhile.
+/// meanwhile, and how often anybody looked.
 #[cfg(unix)]
 fn seen_asleep(
     stream: &std::net::TcpStream,
     window: Duration,
     began: Instant,
     watcher: Watcher,
-) -> u32 {
+) -> (u32, u32) {
     /// A program that is free has answered long before.
     const LOOK_EVERY: Duration = Duration::from_millis(2);
     /// Whoever stands still for longer is found out by that.
     const LOOK_FOR: Duration = Duration::from_millis(400);
-    let mut times = 0;
+    let (mut times, mut looks) = (0, 0);
     let waiting = Instant::now();
     loop {
         let left = window.saturating_sub(waiting.elapsed());
         let look = began.elapsed() < LOOK_FOR;
         let step = if look { left.min(LOOK_EVERY) } else { left };
         if has_data_within(stream, step) || waiting.elapsed() >= window {
-            return times;
+            return (times, looks);
         }
-        if look
-            && watcher.asleep().is_some()
-            // Its answer may be the last thing that it did before it slept.
-            && !has_data_within(stream, Duration::ZERO)
-        {
+        if !look {
+            continue;
+        }
+        looks += 1;
+        // Its answer may be the last thing that it did before it slept.
+        if watcher.asleep().is_some() && !has_data_within(stream, Duration::ZERO) {
             times += 1;
         }
     }
@@ -314,8 +346,8 @@ fn seen_asleep(
 
 /// Here the read itself waits, and nobody can look at a program.
 #[cfg(not(unix))]
-fn seen_asleep(_: &std::net::TcpStream, _: Duration, _: Instant, _: Watcher) -> u32 {
-    0
+fn seen_asleep(_: &std::net::TcpStream, _: Duration, _: Instant, _: Watcher) -> (u32, u32) {
+    (0, 0)
 }
 
 /// Waits for something to read, or for the connection's end.
