@@ -6,7 +6,7 @@
 //!
 //! - [`files`]: what belongs to it; [`manifest`]: its `Cargo.toml`; [`lock`]: its
 //!   `Cargo.lock`.
-//! - [`update`]: what is written, and that no line of the learner's is touched.
+//! - [`mod@update`]: what is written, and that no line of the learner's is touched.
 
 pub mod files;
 pub mod lock;
