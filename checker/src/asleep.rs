@@ -80,27 +80,24 @@ pub async fn make_sure(
 pub struct Sights {
     /// So often it was asleep with a `/healthz` before it.
     asleep: u32,
-    /// So many of those took long.
-    slow: u32,
+    /// Whether one of those took long.
+    slow: bool,
     /// So often somebody looked at it meanwhile.
     looks: u32,
-    /// So many crowds there were; and so many in which one took long.
-    crowds: u32,
-    slow_crowds: u32,
 }
 
 impl Sights {
     fn add(&mut self, other: Self) {
         self.asleep = self.asleep.saturating_add(other.asleep);
-        self.slow += other.slow;
+        self.slow |= other.slow;
         self.looks += other.looks;
     }
 
-    /// What is seen of a whole crowd.
-    fn add_crowd(&mut self, other: Self) {
-        self.add(other);
-        self.crowds += 1;
-        self.slow_crowds += u32::from(other.slow > 0);
+    /// What was seen in all of those crowds.
+    fn of_all(crowds: &[Self]) -> Self {
+        let mut all = Self::default();
+        crowds.iter().for_each(|one| all.add(*one));
+        all
     }
 
     /// What is seen of one `/healthz`.
@@ -111,26 +108,27 @@ impl Sights {
         };
         Self {
             asleep: slept(health),
-            slow: looks.is_some().into(),
+            slow: looks.is_some(),
             looks: looks.unwrap_or_default(),
-            ..Self::default()
         }
     }
+}
 
-    /// Whether a program that sleeps would have been seen to. Who comes to look only now and
-    /// then, on a machine where everybody waits for the processor, sees nothing.
-    fn is_enough(self) -> bool {
-        /// Beside sixteen busy processes it was met asleep in half of them.
-        const LOOKS: u32 = 10;
-        /// And it is slow in every crowd, but for what nobody asked in time.
-        const OF: u32 = 2;
-        self.slow_crowds * OF < self.crowds || self.looks >= LOOKS
-    }
+/// Whether a program that sleeps would have been seen to. Who comes to look only now and
+/// then, on a machine where everybody waits for the processor, sees nothing.
+fn was_looked_at(crowds: &[Sights]) -> bool {
+    /// Beside sixteen busy processes it was met asleep in half of them.
+    const LOOKS: u32 = 10;
+    /// And it is slow in every crowd, but for what nobody asked in time.
+    const OF: usize = 2;
+    let slow = crowds.iter().filter(|crowd| crowd.slow).count();
+    slow * OF < crowds.len() || Sights::of_all(crowds).looks >= LOOKS
+}
 
-    /// Whether it slept in more looks than by chance, however they are spread over crowds.
-    fn is_often_asleep(self) -> bool {
-        self.slow > 0 && self.asleep > 2 && self.asleep >= self.looks / 5
-    }
+/// Whether it slept in more looks than by chance, however they are spread over crowds.
+fn was_often_asleep(crowds: &[Sights]) -> bool {
+    let all = Sights::of_all(crowds);
+    all.slow && all.asleep > 2 && all.asleep >= all.looks / 5
 }
 
 /// `/healthz` again and again in the midst of clients that ask at once. What was seen of
@@ -229,32 +227,31 @@ pub async fn crowds(
     /// Or in fewer, where each takes so long that `/healthz` has been asked very often.
     const FEWER: u32 = 3;
     const LONG: Duration = Duration::from_secs(1);
-    /// One look may have met a request that was not there yet.
-    const SLEEPS: u32 = 2;
     seen.title = format!("{clients} clients at once, and one thread to serve them");
     seen.health = Some(HealthSeen::Answered(200));
     let Some(alone) = alone(stage).await? else {
         return Ok(());
     };
     let begun = stage.journal.clock().now();
-    let (mut of, mut times) = (0, 0);
-    let mut sights = Sights::default();
+    let mut sights: Vec<Sights> = Vec::new();
     let mut waits = Vec::new();
-    let looks_on = |of: u32, times: u32, sights: Sights| {
-        let is_open = of < CROWDS && of - times < CROWDS - BY_CHANCE;
-        is_open || sights.asleep == 0 && !sights.is_enough() && of < 2 * CROWDS
-    };
-    while looks_on(of, times, sights) {
+    loop {
+        let (of, times) = (sights.len() as u32, times_asleep(&sights));
         let took = stage.journal.clock().now().since(begun);
         let enough = if took > LONG { FEWER } else { ENOUGH };
-        if of >= enough && sights.asleep == 0 && sights.is_enough() {
+        let goes_on = if seen.asleep > 0 {
+            of < CROWDS && of - times < CROWDS - BY_CHANCE
+        } else {
+            of < enough || (!was_looked_at(&sights) && of < 2 * CROWDS)
+        };
+        if !goes_on {
             break;
         }
         let Some(seen_in_it) = crowd().await? else {
             seen.too_busy = true;
             return Ok(());
         };
-        if of == 0 {
+        if sights.is_empty() {
             // One crowd tells the story, and the others are like it.
             let released = stage.journal.clock().now();
             seen.recorded_until = Some(released);
@@ -267,21 +264,31 @@ pub async fn crowds(
                 sat_idle: None,
             });
         }
-        of += 1;
-        times += u32::from(seen_in_it.asleep >= SLEEPS);
-        sights.add_crowd(seen_in_it);
+        sights.push(seen_in_it);
         seen.asleep = seen.asleep.saturating_add(seen_in_it.asleep);
         waits.push(longest(stage, waits.last().map_or(begun, |(_, end)| *end)));
         stage.idle().await;
     }
     let wait = median(waits.into_iter().map(|(wait, _)| wait).collect());
-    let dozed = Dozed { times, of, wait };
+    let dozed = Dozed {
+        times: times_asleep(&sights),
+        of: sights.len() as u32,
+        wait,
+    };
     let said = what_it_means(dozed, alone);
     // It may have slept whenever nobody looked, or in each crowd once.
-    let is_open = !sights.is_enough() || sights.is_often_asleep();
+    let is_open = !was_looked_at(&sights) || was_often_asleep(&sights);
     seen.too_busy |= said == HealthSeen::Answered(200) && is_open;
     seen.health = Some(said);
     Ok(())
+}
+
+/// In so many crowds it was seen asleep.
+fn times_asleep(crowds: &[Sights]) -> u32 {
+    /// One look may have met a request that was not there yet.
+    const SLEEPS: u32 = 2;
+    let in_which = |crowd: &&Sights| crowd.asleep >= SLEEPS;
+    crowds.iter().filter(in_which).count() as u32
 }
 
 /// So many crowds come where the program sleeps in some.
@@ -446,24 +453,19 @@ mod tests {
             asleep,
             slow,
             looks,
-            ..Sights::default()
-        };
-        let after = |crowds: &[Sights]| {
-            let mut all = Sights::default();
-            crowds.iter().for_each(|one| all.add_crowd(*one));
-            all
         };
         // It answers at once, at least nearly always: there is nothing to see.
-        assert!(after(&[crowd(0, 0, 0); 5]).is_enough());
-        let mut seldom = vec![crowd(0, 0, 0); 4];
-        seldom.push(crowd(0, 1, 1));
-        assert!(after(&seldom).is_enough());
+        assert!(was_looked_at(&[crowd(0, false, 0); 5]));
+        let mut seldom = vec![crowd(0, false, 0); 4];
+        seldom.push(crowd(0, true, 1));
+        assert!(was_looked_at(&seldom));
         // It never does, and somebody looked, or did not.
-        assert!(!after(&[crowd(0, 1, 1); 9]).is_enough());
-        assert!(after(&[crowd(0, 1, 2); 5]).is_enough());
-        assert!(!after(&[crowd(0, 1, 4); 5]).is_often_asleep());
-        assert!(after(&[crowd(1, 1, 4); 5]).is_often_asleep());
-        assert!(!after(&[crowd(1, 1, 40); 5]).is_often_asleep());
+        assert!(!was_looked_at(&[crowd(0, true, 1); 9]));
+        assert!(was_looked_at(&[crowd(0, true, 2); 5]));
+        assert!(!was_often_asleep(&[crowd(0, true, 4); 5]));
+        assert!(was_often_asleep(&[crowd(1, true, 4); 5]));
+        assert!(!was_often_asleep(&[crowd(1, true, 40); 5]));
+        assert_eq!(times_asleep(&[crowd(1, true, 4), crowd(2, true, 4)]), 1);
     }
 
     #[test]

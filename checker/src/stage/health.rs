@@ -275,7 +275,6 @@ impl Visitor {
             }
         }
         let (mut asleep, mut looks) = (0, 0);
-        let is_seen = self.watcher.activity().is_some();
         // Where a wait for data is of whole milliseconds, it is done apart from the read.
         let status = stream
             .set_nonblocking(cfg!(unix))
@@ -301,7 +300,8 @@ impl Visitor {
                 Told::Answered {
                     status,
                     asleep,
-                    looks: (is_seen && took > LONG).then_some(looks),
+                    // Where the system does not tell, nobody can look.
+                    looks: (took > LONG && self.watcher.activity().is_some()).then_some(looks),
                 }
             }
             Err(error) if is_timeout(&error) => Told::TooBusy,
